@@ -1,0 +1,1 @@
+"""One module per item, at the place that its id names."""

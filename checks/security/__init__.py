@@ -1,0 +1,1 @@
+"""Security items of the deployment guide."""

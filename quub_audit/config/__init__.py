@@ -1,0 +1,1 @@
+"""Reads the four files, and says of every mistake where it is."""

@@ -1,0 +1,1 @@
+"""The embedded world: everything that an audit looks at, on loopback."""

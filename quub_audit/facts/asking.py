@@ -1,0 +1,149 @@
+"""What a check may ask: one Protocol per connector.
+
+Every method may raise the `Reportable` errors of `quub_audit.errors`; a check lets them pass, and the
+subject becomes an error. Every question is sent once per run, however many checks ask it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from quub_audit.facts.code import Assignments, CodeFile, Head, Pattern, Search, SecretScan, Text
+from quub_audit.facts.http import HttpAnswer, Reach
+from quub_audit.facts.seal import Fingerprint
+from quub_audit.facts.tls import TlsScan
+from quub_audit.facts.vault import VaultSecret
+from quub_audit.model.environment import Endpoint, Quub, Region, Repository, SecretReference, VaultServer
+
+
+@runtime_checkable
+class Aws(Protocol):
+    """Amazon Web Services, read only."""
+
+    def ask(self, operation: str, *, region: Region, **parameters: Any) -> Mapping[str, Any]:
+        """The answer of `service.Operation` (boto3's service name), all pages merged, without ResponseMetadata.
+
+        Secret values in it (environment variables of ECS and Lambda) are `Fingerprint`s already.
+
+        Raises Denied (naming the IAM action), Absent, Unreachable, TimedOut, Throttled, Unsupported, Malformed,
+        Refused.
+        """
+
+    def find(self, operation: str, *, region: Region, **parameters: Any) -> Mapping[str, Any] | None:
+        """As `ask`, but None where the API says by an error code that the thing does not exist."""
+
+    def secret_fingerprints(self, secret: SecretReference) -> Mapping[str, Fingerprint] | None:
+        """A fingerprint per field of the secret's JSON; under an empty key when it is not a JSON object.
+
+        None unless the account allows reading values (`read_secret_values: true`). Raises Absent as `ask`.
+        """
+
+
+@runtime_checkable
+class Http(Protocol):
+    """Plain requests to endpoints: GET, HEAD, OPTIONS; redirects observed; at most 1 MiB of body."""
+
+    def addresses(self, endpoint: Endpoint) -> tuple[str, ...]:
+        """Every address of the endpoint's name, IPv4 first; only that of `connect_to` where it is set.
+
+        Raises Unreachable when the name does not resolve.
+        """
+
+    def get(
+        self,
+        endpoint: Endpoint,
+        path: str = "/",
+        *,
+        address: str = "",
+        method: Literal["GET", "HEAD", "OPTIONS"] = "GET",
+    ) -> HttpAnswer:
+        """Over TLS, at one address. The chain is not verified here: that is what `Tls` is for."""
+
+    def get_plain(
+        self, endpoint: Endpoint, path: str = "/", *, address: str = "", is_upgrade: bool = False
+    ) -> HttpAnswer | Reach:
+        """Over plain HTTP, port 80; REFUSED or FILTERED where no connection is to be had.
+
+        With `is_upgrade` a WebSocket handshake is asked for; no frame is ever sent. No credential is sent.
+        """
+
+    def get_keyed(self, quub: Quub, *, key: SecretReference | None) -> int:
+        """Status with which the Quub API answers `probe_path` for the key in the store, or for a made-up key (None).
+
+        Only for active checks. The key never leaves the connector.
+        """
+
+
+@runtime_checkable
+class Tls(Protocol):
+    """Handshakes, done by sslyze in a process of its own."""
+
+    def scan(self, endpoint: Endpoint, *, address: str) -> TlsScan:
+        """Protocols, suites and chains at one address (of `Http.addresses`).
+
+        Raises Unreachable, NotTls, TimedOut; a handshake that could not be tried is `undecided`, never `refused`.
+        """
+
+    def scan_host(self, host: str, port: int, *, connect_to: str = "", ca_file: str = "") -> TlsScan:
+        """The same for a host that is no declared endpoint, at its first address or at `connect_to`."""
+
+
+@runtime_checkable
+class Tcp(Protocol):
+    """Whether a port lets one in."""
+
+    def reach(self, host: str, port: int) -> Reach:
+        """One connection attempt from where the audit runs, closed at once. Raises Unreachable for an unknown name."""
+
+
+@runtime_checkable
+class Repositories(Protocol):
+    """Checkouts of the service's code. Files that git ignores, vendored and generated code are left out."""
+
+    def head(self, repository: Repository) -> Head:
+        """The checked-out commit. Raises Absent when the folder does not exist."""
+
+    def files(self, repository: Repository, *, globs: tuple[str, ...] = ("**",)) -> tuple[CodeFile, ...]:
+        """Files that match one of `globs` (gitignore syntax), by path."""
+
+    def read(self, repository: Repository, path: str) -> Text:
+        """One file as text, at most 1 MiB. Raises Absent, Malformed (binary, too large)."""
+
+    def search(
+        self, repository: Repository, *, patterns: tuple[Pattern, ...], is_production_only: bool = True
+    ) -> Search:
+        """Structural search; `is_production_only` leaves out tests, examples, fixtures and documentation."""
+
+    def secrets(self, repository: Repository) -> SecretScan:
+        """Secret values in the working tree and in the history."""
+
+    def assignments(self, repository: Repository, *, names: str) -> Assignments:
+        """Names that match the regular expression `names` and are given a value in configuration files."""
+
+
+@runtime_checkable
+class Vault(Protocol):
+    """HashiCorp Vault and OpenBao: read and list."""
+
+    def secret(self, server: VaultServer, path: str) -> VaultSecret | None:
+        """Metadata of `mount/path`, or None when there is no such secret."""
+
+    def fingerprints(self, server: VaultServer, path: str) -> Mapping[str, Fingerprint] | None:
+        """A fingerprint per field of the current version; None unless the server's `read_secret_values` is set."""
+
+
+@runtime_checkable
+class Clock(Protocol):
+    """The time of the audit; the same for every check of a run."""
+
+    def now(self) -> datetime:
+        """Aware, UTC."""
+
+
+CONNECTORS: tuple[type, ...] = (Aws, Http, Tls, Tcp, Repositories, Vault, Clock)
+"""Everything that a check's signature may name beside its subject and parameters."""
+
+TARGET_KIND: Mapping[type, str] = {Aws: "aws", Repositories: "repositories", Vault: "vault"}
+"""Connectors that can answer only where the environment declares a target of that kind."""

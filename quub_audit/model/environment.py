@@ -1,0 +1,214 @@
+"""The targets: where to look. One class per target kind, and the environment that holds them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from quub_audit.model.status import Grade
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Region:
+    """One region of one AWS account."""
+
+    kind: ClassVar[str] = "aws"
+    grade: ClassVar[Grade] = Grade.CONTROL_PLANE
+    account: str
+    """The name that environments.yaml gives the account."""
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.account}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """One AWS account. `home` is where its global services (IAM, CloudFront, Route 53) are asked."""
+
+    kind: ClassVar[str] = "aws"
+    grade: ClassVar[Grade] = Grade.CONTROL_PLANE
+    name: str
+    account_id: str
+    """12 digits; compared with the caller's identity before anything else is asked."""
+    region_names: tuple[str, ...]
+    profile: str = ""
+    role_arn: str = ""
+    external_id: str = ""
+    endpoint_url: str = ""
+    """Another endpoint for every service: an emulator, a VPC endpoint."""
+    read_secret_values: bool = False
+    """Whether GetSecretValue may be asked, to fingerprint values; needs the right to do so."""
+    environment: str = ""
+    """The environment that declares it."""
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        """Its declared regions, in the order of the file."""
+        return tuple(Region(account=self.name, name=name) for name in self.region_names)
+
+    @property
+    def home(self) -> Region:
+        """Where global services are asked."""
+        return Region(account=self.name, name="us-east-1")
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.account_id})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A public name that the service answers on."""
+
+    kind: ClassVar[str] = "endpoints"
+    grade: ClassVar[Grade] = Grade.LIVE
+    name: str
+    url: str
+    """https:// or wss://, with a port where it is not 443."""
+    host: str
+    port: int
+    audience: Literal["api", "browser"] = "api"
+    """A browser may be redirected from http and needs HSTS; an API client must not be (ASVS 5.0, 4.1.2)."""
+    paths: tuple[str, ...] = ("/",)
+    """What is asked, beside the root."""
+    connect_to: str = ""
+    """`host:port` to connect to instead of what the name resolves to; the name stays in SNI and Host."""
+    connect_to_plain: str = ""
+    """The same for the plain-HTTP probe; by default port 80 of where `connect_to` or the name leads."""
+    ca_file: str = ""
+    """PEM bundle that signs the endpoint's chain, absolute; the public roots when empty."""
+    closed_ports: tuple[int, ...] = ()
+    """Ports that must refuse a connection from where the audit runs."""
+    cdn: str = ""
+    """The provider of a third-party CDN in front of it, when there is one."""
+    load_balancer: str = ""
+    """ARN or name of the AWS load balancer behind it."""
+
+    @property
+    def is_websocket(self) -> bool:
+        """Whether clients speak WebSocket to it."""
+        return self.url.startswith("wss://")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretReference:
+    """Where a secret is kept; never the secret."""
+
+    kind: ClassVar[str] = "quub"
+    grade: ClassVar[Grade] = Grade.CONTROL_PLANE
+    store: Literal["secrets-manager", "ssm", "vault"]
+    name: str
+    """The secret's name or ARN, the parameter's name, or `mount/path` in Vault."""
+    region: Region | None = None
+    """Where an AWS secret lives; the account's first region when the file does not say."""
+    vault: str = ""
+    """The name of the Vault target."""
+    environment: str = ""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quub:
+    """The Quub Exchange API as the service uses it."""
+
+    kind: ClassVar[str] = "quub"
+    grade: ClassVar[Grade] = Grade.CONTROL_PLANE
+    api_url: str = ""
+    ws_url: str = ""
+    api_connect_to: str = ""
+    """`host:port` to connect to for `api_url`, as for an endpoint."""
+    ca_file: str = ""
+    probe_path: str = ""
+    """A harmless path that wants a valid key; asked only when active checks are allowed."""
+    secrets: tuple[SecretReference, ...] = ()
+    egress: tuple[str, ...] = ()
+    """The networks registered at Quub for this key, CIDR."""
+    environment: str = ""
+
+    def __str__(self) -> str:
+        return self.api_url or "quub"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VaultServer:
+    """A HashiCorp Vault or OpenBao server."""
+
+    kind: ClassVar[str] = "vault"
+    grade: ClassVar[Grade] = Grade.CONTROL_PLANE
+    name: str
+    address: str
+    token: str = ""
+    """Read from the process environment; sealed as soon as it is read."""
+    namespace: str = ""
+    ca_file: str = ""
+    read_secret_values: bool = False
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repository:
+    """A checkout of the service's code."""
+
+    kind: ClassVar[str] = "repositories"
+    grade: ClassVar[Grade] = Grade.REPOSITORY
+    name: str
+    path: str
+    """Absolute."""
+    exclude: tuple[str, ...] = ()
+    """Globs of files that do not run in production, beside what is excluded by default."""
+    history_depth: int = 5000
+    """Commits of the history that are looked at, newest first."""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotApplicable:
+    """The environment's word that an item does not apply, with its reason."""
+
+    item: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """One environment of one service, with everything that may be looked at.
+
+    `siblings` are the other environments of the same file, for items that compare them; theirs are empty.
+    """
+
+    kind: ClassVar[str] = ""
+    grade: ClassVar[Grade] = Grade.CONTROL_PLANE
+    service: str
+    name: str
+    stage: Literal["production", "staging", "development"]
+    quub: Quub | None = None
+    aws: tuple[Account, ...] = ()
+    endpoints: tuple[Endpoint, ...] = ()
+    vault: tuple[VaultServer, ...] = ()
+    repositories: tuple[Repository, ...] = ()
+    not_applicable: tuple[NotApplicable, ...] = ()
+    siblings: tuple[Environment, ...] = ()
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The target kinds that this environment declares."""
+        declared = {
+            "quub": self.quub is not None,
+            "aws": bool(self.aws),
+            "endpoints": bool(self.endpoints),
+            "vault": bool(self.vault),
+            "repositories": bool(self.repositories),
+        }
+        return frozenset(kind for kind, is_there in declared.items() if is_there)
+
+    def __str__(self) -> str:
+        return f"{self.service} {self.name}"

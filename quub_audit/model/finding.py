@@ -1,0 +1,104 @@
+"""One judgement about one subject."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from quub_audit.model.status import FindingStatus, Grade
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Location:
+    """A place in a file of an audited repository."""
+
+    file: str
+    """Relative to the repository's root, with forward slashes."""
+    line: int | None = None
+    """Counted from 1."""
+    column: int | None = None
+    """Counted from 1, in characters."""
+    commit: str | None = None
+    """Full hash, when the place is in the history rather than in the working tree."""
+
+    def __str__(self) -> str:
+        place = ":".join([self.file, *(str(n) for n in (self.line, self.column) if n is not None)])
+        return f"{place} @ {self.commit[:12]}" if self.commit else place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What one look at one subject came to, with its evidence in words.
+
+    A check fills what it judged; the engine adds `check`, `grade`, `source` and `attempts`.
+    Raises ValueError when there is no subject, or a pass or fail says neither what was observed nor a message.
+    """
+
+    status: FindingStatus
+    subject: str
+    """The one thing judged, by the name its owner uses: a URL, an ARN, a path."""
+    observed: str = ""
+    expected: str = ""
+    """In the grammar of `observed`, so that the two compare at a glance."""
+    message: str = ""
+    """One sentence: what happened, where, and what to do."""
+    location: Location | None = None
+    claim: str = ""
+    """What is claimed of the subject, when sources of different grades speak of the same thing (`encrypted`)."""
+    next_step: str = ""
+    """The cheapest thing that would settle it, when that is known better than the item's remediation."""
+    grade: Grade | None = None
+    check: str = ""
+    source: str = ""
+    """The questions that were asked, in order: `elbv2.DescribeListeners eu-central-1`."""
+    attempts: int = 1
+    """How often the most retried question had to be sent."""
+
+    def __post_init__(self) -> None:
+        if not self.subject.strip():
+            raise ValueError("a finding needs a subject")
+        if not (self.observed or self.message):
+            raise ValueError(f"the finding about {self.subject} says neither what was observed nor why")
+
+    @classmethod
+    def of(
+        cls,
+        holds: bool,
+        *,
+        subject: str,
+        observed: str,
+        expected: str,
+        message: str = "",
+        location: Location | None = None,
+        claim: str = "",
+        grade: Grade | None = None,
+    ) -> Finding:
+        """A pass when `holds`, else a fail."""
+        return cls(
+            status=FindingStatus.PASS if holds else FindingStatus.FAIL,
+            subject=subject,
+            observed=observed,
+            expected=expected,
+            message=message,
+            location=location,
+            claim=claim,
+            grade=grade,
+        )
+
+    @classmethod
+    def warning(
+        cls, *, subject: str, observed: str, expected: str = "", message: str = "", location: Location | None = None
+    ) -> Finding:
+        """Shown wherever the item is, counted nowhere."""
+        return cls(
+            status=FindingStatus.WARNING,
+            subject=subject,
+            observed=observed,
+            expected=expected,
+            message=message,
+            location=location,
+        )
+
+    @classmethod
+    def error(cls, *, subject: str, message: str, next_step: str = "") -> Finding:
+        """Evidence exists but could not be collected."""
+        return cls(status=FindingStatus.ERROR, subject=subject, message=message, next_step=next_step)

@@ -1,0 +1,90 @@
+"""All that a check may import, beside the standard library and the parser libraries of its domain.
+
+A check module holds a parameters model and one function per way to prove the item:
+
+    @check("Endpoints refuse protocols below the floor", each=Endpoint)
+    def endpoint(subject: Endpoint, http: Http, tls: Tls, wanted: TlsParameters) -> Iterator[Finding]: ...
+
+The engine enumerates the subjects, fills the other arguments by their types, and turns whatever the
+connectors raise into an error for that subject alone. No subject, or no finding, is inconclusive.
+Names in annotations must exist at run time: no `if TYPE_CHECKING` imports.
+"""
+
+from quub_audit.facts.asking import Aws, Clock, Http, Repositories, Tcp, Tls, Vault
+from quub_audit.facts.code import (
+    Assignment,
+    Assignments,
+    CodeFile,
+    Head,
+    LeakedSecret,
+    Match,
+    Pattern,
+    Search,
+    SecretScan,
+    Text,
+)
+from quub_audit.facts.http import Cookie, HttpAnswer, Reach
+from quub_audit.facts.seal import Fingerprint
+from quub_audit.facts.tls import OLDEST_FIRST, Certificate, Deployment, Protocol, TlsScan
+from quub_audit.facts.vault import SecretVersion, VaultSecret
+from quub_audit.model.environment import (
+    Account,
+    Endpoint,
+    Environment,
+    Quub,
+    Region,
+    Repository,
+    SecretReference,
+    VaultServer,
+)
+from quub_audit.model.finding import Finding, Location
+from quub_audit.model.status import FindingStatus, Grade
+from quub_audit.sdk.declare import Check, Parameters, Subjects, check, subjects
+
+__all__ = [
+    "OLDEST_FIRST",
+    "Account",
+    "Assignment",
+    "Assignments",
+    "Aws",
+    "Certificate",
+    "Check",
+    "Clock",
+    "CodeFile",
+    "Cookie",
+    "Deployment",
+    "Endpoint",
+    "Environment",
+    "Finding",
+    "FindingStatus",
+    "Fingerprint",
+    "Grade",
+    "Head",
+    "Http",
+    "HttpAnswer",
+    "LeakedSecret",
+    "Location",
+    "Match",
+    "Parameters",
+    "Pattern",
+    "Protocol",
+    "Quub",
+    "Reach",
+    "Region",
+    "Repositories",
+    "Repository",
+    "Search",
+    "SecretReference",
+    "SecretScan",
+    "SecretVersion",
+    "Subjects",
+    "Tcp",
+    "Text",
+    "Tls",
+    "TlsScan",
+    "Vault",
+    "VaultSecret",
+    "VaultServer",
+    "check",
+    "subjects",
+]
