@@ -1,0 +1,157 @@
+"""Builds the connectors of one run, each when it is first wanted, around one ledger and one sealer."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from quub_audit.connectors.base import Ledger
+from quub_audit.facts.asking import Aws, Clock, Http, Repositories, Tcp, Tls, Vault
+from quub_audit.facts.seal import Redactor, Sealer
+from quub_audit.model.environment import Account, Environment, SecretReference, VaultServer
+
+
+class FixedClock:
+    """The time at which the audit began, for every check of the run."""
+
+    def __init__(self, at: datetime) -> None:
+        self._at = at
+
+    def now(self) -> datetime:
+        """Aware, UTC."""
+        return self._at
+
+
+class World:
+    """Everything that a run may ask, seen through one environment. Nothing is imported or opened before it is asked."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        *,
+        at: datetime,
+        permissions: frozenset[str] = frozenset(),
+        allow_active: bool = False,
+        redactor: Redactor | None = None,
+        ledger: Ledger | None = None,
+        environ: Mapping[str, str] | None = None,
+        cache_dir: Path | None = None,
+        salt: bytes | None = None,
+    ) -> None:
+        self.environment = environment
+        self.ledger = ledger or Ledger()
+        self.redactor = redactor or Redactor()
+        self._sealer = Sealer(salt or secrets.token_bytes(32), self.redactor)
+        self._permissions = permissions
+        self._allow_active = allow_active
+        self._environ = os.environ if environ is None else environ
+        self._cache_dir = cache_dir
+        self._clock = FixedClock(at)
+        self._built: dict[type, Any] = {}
+        self._lock = threading.RLock()
+
+    def connector(self, protocol: type) -> object:
+        """The implementation of one of the Protocols of `quub_audit.facts.asking`; the same one each time."""
+        with self._lock:
+            if protocol not in self._built:
+                self._built[protocol] = self._builders()[protocol]()
+            built: object = self._built[protocol]
+            return built
+
+    def verify_targets(self) -> tuple[str, ...]:
+        """Compare every account of the environment with its declared identity; say in words what will be audited.
+
+        Raises WrongTarget, or what keeps the identity from being known; nothing has been audited then.
+        """
+        targets = []
+        for account in self.environment.aws:
+            if not self.ledger.is_replay:
+                self._aws().verify(account)
+            targets.append(f"AWS {account.name} {account.account_id} {', '.join(account.region_names)}")
+        targets.extend(f"endpoint {endpoint.name} {endpoint.url}" for endpoint in self.environment.endpoints)
+        targets.extend(f"Vault {server.name} {server.address}" for server in self.environment.vault)
+        targets.extend(f"repository {repository.name}" for repository in self.environment.repositories)
+        if self.environment.quub and self.environment.quub.api_url:
+            targets.append(f"Quub API {self.environment.quub.api_url}")
+        return tuple(targets)
+
+    def close(self) -> None:
+        """End what the connectors still run; nothing can be asked afterwards."""
+        with self._lock:
+            for built in self._built.values():
+                close = getattr(built, "close", None)
+                if close is not None:
+                    close()
+
+    def _builders(self) -> Mapping[type, Callable[[], Any]]:
+        return {
+            Aws: self._build_aws,
+            Http: self._build_http,
+            Tls: self._build_tls,
+            Tcp: self._build_tcp,
+            Repositories: self._build_repositories,
+            Vault: self._build_vault,
+            Clock: lambda: self._clock,
+        }
+
+    def _aws(self) -> Any:
+        return self.connector(Aws)
+
+    def _accounts(self) -> tuple[Account, ...]:
+        """Ours, then those of the other environments of the file, each name once."""
+        environments = (self.environment, *self.environment.siblings)
+        by_name: dict[str, Account] = {}
+        for environment in environments:
+            for account in environment.aws:
+                by_name.setdefault(account.name, account)
+        return tuple(by_name.values())
+
+    def _servers(self) -> tuple[VaultServer, ...]:
+        by_name: dict[str, VaultServer] = {}
+        for environment in (self.environment, *self.environment.siblings):
+            for server in environment.vault:
+                by_name.setdefault(server.name, server)
+        return tuple(by_name.values())
+
+    def _build_aws(self) -> Any:
+        from quub_audit.connectors.aws import AwsConnector
+
+        return AwsConnector(
+            self._accounts(), self.ledger, self._sealer, permissions=self._permissions, environ=self._environ
+        )
+
+    def _build_http(self) -> Any:
+        from quub_audit.connectors.http import HttpConnector
+
+        return HttpConnector(self.ledger, secret_values=self._secret_values, allow_active=self._allow_active)
+
+    def _build_tls(self) -> Any:
+        from quub_audit.connectors.tls import TlsConnector
+
+        return TlsConnector(self.ledger)
+
+    def _build_tcp(self) -> Any:
+        from quub_audit.connectors.tcp import TcpConnector
+
+        return TcpConnector(self.ledger)
+
+    def _build_repositories(self) -> Any:
+        from quub_audit.connectors.repository import RepositoryConnector
+
+        return RepositoryConnector(self.ledger, self._sealer, cache_dir=self._cache_dir)
+
+    def _build_vault(self) -> Any:
+        from quub_audit.connectors.vault import VaultConnector
+
+        return VaultConnector(self._servers(), self.ledger, self._sealer)
+
+    def _secret_values(self, secret: SecretReference) -> Mapping[str, str]:
+        """For connectors that must present a secret; no check ever sees it."""
+        store: Any = self.connector(Vault if secret.store == "vault" else Aws)
+        values: Mapping[str, str] = store.secret_values(secret)
+        return values
