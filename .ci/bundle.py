@@ -1,4 +1,4 @@
-"""Adds the checks, the templates and the checklist to the wheel, where the links of a checkout have them."""
+"""Adds the checks, the templates, the checklist and the sample service to the wheel, where the links of a checkout have them."""
 
 from __future__ import annotations
 
@@ -17,5 +17,6 @@ class Bundle(BuildHookInterface):  # type: ignore[type-arg]
                     "checks": "quub_audit/checks",
                     "reports/templates": "quub_audit/templates",
                     "checklist.yaml": "quub_audit/checklist.yaml",
+                    "examples/quub-app": "quub_audit/demo/service",
                 }
             )

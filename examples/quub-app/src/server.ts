@@ -1,0 +1,45 @@
+import { SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
+import { Cache } from "./cache.js";
+import { readConfig } from "./config/environments.js";
+import { readLocalCredentials, SecretsManagerCredentials, type CredentialSource } from "./config/secrets.js";
+import { createHttpServer } from "./http.js";
+import { createLog } from "./log.js";
+import { QuubClient, type Order } from "./quub/client.js";
+import { OrderStream } from "./quub/stream.js";
+
+const log = createLog();
+const config = readConfig(process.env);
+
+const credentials: CredentialSource =
+  config.name === "development"
+    ? { current: async () => readLocalCredentials(process.env), forget: () => undefined }
+    : new SecretsManagerCredentials(new SecretsManagerClient({ maxAttempts: 3 }), config.quub.secretName);
+
+const cache = Cache.connect(config.redis.url, config.redis.defaultTtlSeconds);
+const quub = new QuubClient(config.quub.apiUrl, credentials);
+const stream = new OrderStream(config.quub.wsUrl, credentials);
+
+stream.on("connected", () => log.info("order stream connected"));
+stream.on("disconnected", (code) => log.warn({ code }, "order stream disconnected"));
+stream.on("order", (event) => {
+  const { id } = event as Partial<Order>;
+  if (typeof id === "string") {
+    void cache.invalidate(`order:${id}`);
+    cache.through(`order:${id}`, () => quub.getOrder(id)).catch((error: unknown) => log.error({ error }, "order not read"));
+  }
+});
+
+const server = createHttpServer({ isReady: () => cache.isUp() });
+server.listen(config.port, () => log.info({ port: config.port, environment: config.name }, "listening"));
+stream.connect().catch((error: unknown) => {
+  log.fatal({ error }, "no credentials");
+  process.exit(1);
+});
+
+for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  process.once(signal, () => {
+    stream.close();
+    server.close(() => process.exit(0));
+    setTimeout(() => process.exit(1), 10_000).unref();
+  });
+}
