@@ -1,4 +1,4 @@
-"""Adds the checks, the templates, the checklist and the sample service to the wheel, where the links of a checkout have them."""
+"""Adds checks, templates, checklist and sample service to the wheel, where the links of a checkout have them."""
 
 from __future__ import annotations
 
