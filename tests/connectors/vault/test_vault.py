@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
 from collections.abc import Iterator
 from datetime import UTC
@@ -316,3 +317,14 @@ def test_a_sealed_server_is_unreachable_and_says_so(tmp_path: Path, redactor: Re
 
         with pytest.raises(Unreachable, match="is sealed"):
             connect(redactor).secret(world.server(), "secret/quub")
+
+
+def test_tls_is_verified_against_the_ca_file(tmp_path: Path, redactor: Redactor) -> None:
+    with vault_world(tmp_path, is_tls=True) as world:
+        world.put("production/quub", {"apiKey": "one"})
+
+        assert connect(redactor).secret(world.server(), "secret/production/quub") is not None
+        with pytest.raises(Unreachable, match="is not trusted") as raised:
+            connect(redactor).secret(dataclasses.replace(world.server(), ca_file=""), "secret/production/quub")
+
+    assert "ca_file" in raised.value.next_step
