@@ -7,7 +7,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from quub_audit.connectors.base import Entry, Ledger, Question
 from quub_audit.connectors.codec import decode, encode, known
 from quub_audit.errors import Malformed, Reportable
 from quub_audit.facts.seal import Redactor
+from quub_audit.model.environment import Environment
 
 FORMAT = "quub-audit/evidence/1"
 
@@ -30,8 +31,8 @@ class Bundle:
     ledger: Ledger
     recorded_at: datetime
     """The audit's own time: a replay judges ages as of then."""
-    environment: Any
-    """The `Environment` that was audited, its secrets left out."""
+    environment: Environment
+    """What was audited, its tokens left out."""
     commit: str
 
 
@@ -46,14 +47,14 @@ def digest(ledger: Ledger, redactor: Redactor) -> tuple[str, int]:
 
 
 def write_bundle(
-    path: Path, ledger: Ledger, redactor: Redactor, *, environment: Any, recorded_at: datetime, commit: str
+    path: Path, ledger: Ledger, redactor: Redactor, *, environment: Environment, recorded_at: datetime, commit: str
 ) -> None:
     """Write a bundle that holds no known secret, atomically. Raises OSError when it cannot be written."""
     head = {
         "format": FORMAT,
         "recorded_at": recorded_at.isoformat(),
         "commit": commit,
-        "environment": encode(environment),
+        "environment": encode(_without_tokens(environment)),
     }
     unfinished = path.with_name(path.name + ".part")
     try:
@@ -83,6 +84,14 @@ def read_bundle(path: Path) -> Bundle:
             )
     except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
         raise Malformed(f"{path}: the evidence bundle cannot be read: {error}") from error
+
+
+def _without_tokens(environment: Environment) -> Environment:
+    return replace(
+        environment,
+        vault=tuple(replace(server, token="") for server in environment.vault),
+        siblings=tuple(_without_tokens(sibling) for sibling in environment.siblings),
+    )
 
 
 def _bounded_lines(file: Iterable[bytes], path: Path) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""One audit from plan to result: verify the targets, run, fold, redact. What `run`, `demo`, `replay` and tests share."""
+"""One audit from plan to result: verify the targets, run, fold, redact."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class ItemResult:
     blocking: bool
     status: Status
     blocks: bool
-    """Whether this item, with this status, under this run's gate, stops the release."""
+    """Whether this item, with this status, under this run's gate, stops the release; `none` stops nothing, yet says."""
     waived_from: Status | None = None
     reason: str
     """One sentence that says why the status is what it is."""
