@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from quub_audit.connectors.base import Ledger
-from quub_audit.facts.asking import Aws, Clock, Http, Repositories, Tcp, Tls, Vault
+from quub_audit.facts.asking import Clock, Vault
 from quub_audit.facts.seal import Redactor, Sealer
-from quub_audit.model.environment import Account, Environment, SecretReference, VaultServer
+from quub_audit.model.environment import Environment, VaultServer
 
 
 class FixedClock:
@@ -70,8 +70,6 @@ class World:
         """
         targets = []
         for account in self.environment.aws:
-            if not self.ledger.is_replay:
-                self._aws().verify(account)
             targets.append(f"AWS {account.name} {account.account_id} {', '.join(account.region_names)}")
         targets.extend(f"endpoint {endpoint.name} {endpoint.url}" for endpoint in self.environment.endpoints)
         targets.extend(f"Vault {server.name} {server.address}" for server in self.environment.vault)
@@ -90,26 +88,9 @@ class World:
 
     def _builders(self) -> Mapping[type, Callable[[], Any]]:
         return {
-            Aws: self._build_aws,
-            Http: self._build_http,
-            Tls: self._build_tls,
-            Tcp: self._build_tcp,
-            Repositories: self._build_repositories,
             Vault: self._build_vault,
             Clock: lambda: self._clock,
         }
-
-    def _aws(self) -> Any:
-        return self.connector(Aws)
-
-    def _accounts(self) -> tuple[Account, ...]:
-        """Ours, then those of the other environments of the file, each name once."""
-        environments = (self.environment, *self.environment.siblings)
-        by_name: dict[str, Account] = {}
-        for environment in environments:
-            for account in environment.aws:
-                by_name.setdefault(account.name, account)
-        return tuple(by_name.values())
 
     def _servers(self) -> tuple[VaultServer, ...]:
         by_name: dict[str, VaultServer] = {}
@@ -118,40 +99,7 @@ class World:
                 by_name.setdefault(server.name, server)
         return tuple(by_name.values())
 
-    def _build_aws(self) -> Any:
-        from quub_audit.connectors.aws import AwsConnector
-
-        return AwsConnector(
-            self._accounts(), self.ledger, self._sealer, permissions=self._permissions, environ=self._environ
-        )
-
-    def _build_http(self) -> Any:
-        from quub_audit.connectors.http import HttpConnector
-
-        return HttpConnector(self.ledger, secret_values=self._secret_values, allow_active=self._allow_active)
-
-    def _build_tls(self) -> Any:
-        from quub_audit.connectors.tls import TlsConnector
-
-        return TlsConnector(self.ledger)
-
-    def _build_tcp(self) -> Any:
-        from quub_audit.connectors.tcp import TcpConnector
-
-        return TcpConnector(self.ledger)
-
-    def _build_repositories(self) -> Any:
-        from quub_audit.connectors.repository import RepositoryConnector
-
-        return RepositoryConnector(self.ledger, self._sealer, cache_dir=self._cache_dir)
-
     def _build_vault(self) -> Any:
         from quub_audit.connectors.vault import VaultConnector
 
         return VaultConnector(self._servers(), self.ledger, self._sealer)
-
-    def _secret_values(self, secret: SecretReference) -> Mapping[str, str]:
-        """For connectors that must present a secret; no check ever sees it."""
-        store: Any = self.connector(Vault if secret.store == "vault" else Aws)
-        values: Mapping[str, str] = store.secret_values(secret)
-        return values

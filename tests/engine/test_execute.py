@@ -63,9 +63,17 @@ class Plugins:
         checklist = Checklist(title="T", version="1", items=items, digest="")
         return make_plan(checklist, environment, Registry.discover((self.folder,)), today=date(2026, 11, 23))
 
-    def run(self, plan: Plan, *, stop: threading.Event | None = None, **limits: float) -> Run:
-        jobs = int(limits.pop("jobs", 8))
-        return execute(plan, World(plan.environment, at=NOON), jobs=jobs, stop=stop, **limits)
+    def run(
+        self,
+        plan: Plan,
+        *,
+        stop: threading.Event | None = None,
+        jobs: int = 8,
+        check_timeout_s: float = 60,
+        deadline_s: float = 120,
+    ) -> Run:
+        world = World(plan.environment, at=NOON)
+        return execute(plan, world, jobs=jobs, stop=stop, check_timeout_s=check_timeout_s, deadline_s=deadline_s)
 
 
 @pytest.fixture
