@@ -68,9 +68,10 @@ class World:
 
         Raises WrongTarget, or what keeps the identity from being known; nothing has been audited then.
         """
-        targets = []
-        for account in self.environment.aws:
-            targets.append(f"AWS {account.name} {account.account_id} {', '.join(account.region_names)}")
+        targets = [
+            f"AWS {account.name} {account.account_id} {', '.join(account.region_names)}"
+            for account in self.environment.aws
+        ]
         targets.extend(f"endpoint {endpoint.name} {endpoint.url}" for endpoint in self.environment.endpoints)
         targets.extend(f"Vault {server.name} {server.address}" for server in self.environment.vault)
         targets.extend(f"repository {repository.name}" for repository in self.environment.repositories)
