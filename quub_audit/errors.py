@@ -12,6 +12,7 @@
     │   ├── Absent              a declared thing does not exist
     │   ├── Refused             we will not ask: not a read-only question
     │   └── Stale               evidence of another commit or too old; folds to inconclusive
+    ├── NotWritten              a report could not be written; the others were
     └── Mendable                the user's to mend; nothing is audited, exit code 2
         ├── ConfigurationError  mistakes in a file, each with its place
         ├── UsageError          mistakes in the command
@@ -24,6 +25,7 @@ Whatever else escapes a check is a bug of its plugin, and the report says so.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 
 class QuubAuditError(Exception):
@@ -81,6 +83,15 @@ class Refused(Reportable):
 
 class Stale(Reportable):
     """Evidence that is too old, or of another commit."""
+
+
+class NotWritten(QuubAuditError):
+    """Reports that could not be written, each as `path: what happened: why`; `written` are those that could."""
+
+    def __init__(self, problems: Sequence[str], *, written: Sequence[Path] = ()) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+        self.written = tuple(written)
 
 
 class Mendable(QuubAuditError):
