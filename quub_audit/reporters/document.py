@@ -6,9 +6,10 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from enum import Enum
 from functools import cache
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +28,19 @@ MISTAKES_SHOWN = 20
 def dump_result(result: Result) -> bytes:
     """The document as indented UTF-8 JSON: keys in the order of the model, grades and statuses by their values.
 
-    Times are UTC and end in `Z`; a lone surrogate becomes U+FFFD, as no JSON parser agrees on it. The same result
-    gives the same bytes. Raises ValueError for a number that JSON does not know (NaN, infinity).
+    Times are ISO 8601, ending in `Z` where they are UTC; a lone surrogate becomes U+FFFD, as JSON parsers disagree
+    on it. The same result gives the same bytes. Raises ValueError for a duration that is no finite number.
     """
-    text = json.dumps(_plain(result), ensure_ascii=False, allow_nan=False, indent=1)
-    return (text + "\n").encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+    from pydantic_core import PydanticSerializationError, to_json
+
+    if not all(map(isfinite, (result.duration_s, *(item.duration_s for item in result.items)))):
+        raise ValueError("a duration of the result is no finite number")
+    try:
+        data = to_json(result, indent=1)
+    except PydanticSerializationError:  # a lone surrogate, which no UTF-8 can hold
+        text = json.dumps(result, default=_plain, ensure_ascii=False, allow_nan=False, indent=1)
+        data = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+    return data + b"\n"
 
 
 def load_result(source: bytes | Path) -> Result:
@@ -47,34 +56,23 @@ def load_result(source: bytes | Path) -> Result:
         raise ConfigurationError([f"{name}: larger than {MAX_BYTES // 1024**2} MiB, so it was not read"])
     raw = _parse(name, data)
     result = _validate(name, data)
-    mistakes = [f"{name}: {path}: unknown key" for path in _unknown_keys(raw, _plain(result))]
+    known = _parse(name, dump_result(result))
+    mistakes = [f"{name}: {path}: unknown key" for path in _unknown_keys(raw, known)]
     mistakes += [f"{name}: {problem}" for problem in _contradictions(result)]
     if mistakes:
         raise ConfigurationError(_first(mistakes))
     return result
 
 
-def _plain(value: Any) -> Any:
-    """`value` in the types of JSON."""
+def _plain(value: object) -> object:
+    """One step from a value of the model to the types of JSON."""
     if isinstance(value, Enum):
         return value.value
-    if value is None or isinstance(value, str | bool | int | float):
-        return value
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, Mapping):
-        return {str(key): _plain(part) for key, part in value.items()}
-    kind: type = type(value)
-    if is_dataclass(kind):
-        return {name: _plain(getattr(value, name)) for name in _field_names(kind)}
-    return [_plain(part) for part in value]
-
-
-@cache
-def _field_names(of: type) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(of))
+        return value.isoformat().replace("+00:00", "Z")
+    if is_dataclass(value):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    raise TypeError(f"{type(value).__name__} has no place in a result")
 
 
 def _read(path: Path) -> bytes:

@@ -17,6 +17,16 @@ if TYPE_CHECKING:
 FINDINGS_SHOWN = 50
 """Findings of one item; the worst come first, and result.json has all."""
 
+FILLS = {
+    "fail": "#b3362f",
+    "error": "#9c4780",
+    "inconclusive": "#b27a25",
+    "waived": "#5f7ca1",
+    "pass": "#3d8a60",
+    "not_applicable": "#9aa0a8",
+}
+"""Colours of the bar where the report's own style is forbidden; its words say the same."""
+
 
 def environment(**options: Any) -> Environment:
     """Where templates are found and how they are set: a name that does not exist is an error, never nothing."""
@@ -46,6 +56,7 @@ def render_html(result: Result) -> str:
     script = _source("report.js")
     text = templates.get_template("report.html.j2").render(
         view=view_of(result, findings_shown=FINDINGS_SHOWN),
+        fills=FILLS,
         style=Markup(style),  # noqa: S704  ours, and nothing foreign in it
         script=Markup(script),  # noqa: S704
         style_digest=_digest(style),

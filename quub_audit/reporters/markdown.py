@@ -25,6 +25,7 @@ _INSIDE_LINKED = re.compile(
     r"(?<=@)|(?<=:)(?=//)|(?<=www)(?=\.)|(?<=[#!%$&~])(?=\d)|(?<=GH)(?=-\d)|(?<=mailto)(?=:)|(?<=xmpp)(?=:)",
     re.IGNORECASE,
 )
+_OPENING, _CLOSING = "(\"'“", ")\"'”.,;:!?"
 _ENDS_CODE = re.compile(r"[`|\\]")
 
 SYMBOL = {Verdict.READY: "✅", Verdict.NOT_READY: "❌"}
@@ -51,7 +52,9 @@ def _word(word: str) -> str:
         return _escape(word)
     if _ENDS_CODE.search(word):
         return _escape(_INSIDE_LINKED.sub(BREAK, word))
-    return f"`{word}`"
+    start = len(word) - len(word.lstrip(_OPENING))
+    end = len(word.rstrip(_CLOSING))
+    return f"{_escape(word[:start])}`{word[start:end]}`{_escape(word[end:])}"
 
 
 def _escape(text: str) -> str:

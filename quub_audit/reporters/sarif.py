@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
+
+from pydantic_core import to_json
 
 from quub_audit.model.finding import Finding, Location
 from quub_audit.model.result import ItemResult, Result
@@ -44,7 +45,7 @@ def render_sarif(result: Result) -> bytes:
                 "rules": [_rule(item) for item in result.items],
             }
         },
-        "automationDetails": {"id": f"{quote(result.service)}/{quote(result.environment)}/"},
+        "automationDetails": {"id": f"{quote(clean(result.service))}/{quote(clean(result.environment))}/"},
         "invocations": [
             {
                 "executionSuccessful": result.verdict not in (Verdict.REFUSED, Verdict.INTERRUPTED),
@@ -67,7 +68,7 @@ def render_sarif(result: Result) -> bytes:
         },
     }
     document = {"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [run]}
-    return (json.dumps(_cleaned(document), ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()
+    return to_json(_cleaned(document), indent=1) + b"\n"
 
 
 def _placed(item: ItemResult) -> Iterator[Finding]:
@@ -126,7 +127,7 @@ def _message(finding: Finding) -> str:
 def _location(location: Location) -> dict[str, Any]:
     place: dict[str, Any] = {
         "artifactLocation": {
-            "uri": quote(location.file.replace("\\", "/").lstrip("/"), errors="replace"),
+            "uri": quote(clean(location.file).replace("\\", "/").lstrip("/")),
             "uriBaseId": "SRCROOT",
         }
     }

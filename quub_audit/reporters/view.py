@@ -114,6 +114,8 @@ class Share:
     start: float
     width: float
     meaning: str
+    aside: str
+    """How many of them do not block, in words; empty when all do or none could."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,7 +241,7 @@ def view_of(result: Result, *, findings_shown: int) -> View:
         headline=result.headline,
         service=result.service,
         environment=result.environment,
-        stage=result.stage,
+        stage=result.stage if result.stage != result.environment else "",
         outcome=outcome(result),
         advice=_advice(result),
         finished=moment(result.finished_at),
@@ -278,8 +280,7 @@ def _advice(result: Result) -> str:
         return ADVICE[result.verdict]
     unsettled = sum(not item.status.is_settled for item in result.items)
     if unsettled:
-        stand = "is" if unsettled == 1 else "are"
-        return f"Go: nothing blocks this release. {count(unsettled, 'item')} that {stand} not settled cannot block it."
+        return f"Go: {count(unsettled, 'item')} not settled, and none of them blocks this release."
     return ADVICE[Verdict.READY]
 
 
@@ -461,9 +462,15 @@ def _shares(result: Result) -> tuple[Share, ...]:
             start=round(1000 * start / total, 2),
             width=round(1000 * number / total, 2),
             meaning=MEANING[status],
+            aside=_aside(status, result),
         )
         for (status, word), number, start in zip(STATUS.items(), numbers, starts, strict=False)
     )
+
+
+def _aside(status: Status, result: Result) -> str:
+    harmless = sum(item.status is status and not item.blocks for item in result.items)
+    return "" if status.is_settled or not harmless else f"{harmless} not blocking"
 
 
 def _sections(items: Iterable[ItemView]) -> tuple[SectionView, ...]:

@@ -436,7 +436,7 @@ NASTY = (
     "\x1b[31mred\x1b[0m\x00\x07\x0b \u202eright to left\u2066 \u2028line\u2029 \ufffe\ud800 "
     "\n# heading\n- list\n> quote\n```\nfence\n"
     "שלום 🏴‍☠️👩🏽‍🚀 é e\u0301 "
-    + "x" * 400
+    + "x" * 200
     + " ~~s~~ $x$ <a href='http://evil.example'>a</a> </style></summary></details></td>"
 )
 """HTML, Markdown, control characters, direction marks, a lone surrogate, and a word without an end."""
