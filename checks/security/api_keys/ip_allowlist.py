@@ -100,16 +100,11 @@ class Front:
 # (a) Our way to Quub
 
 
-@subjects(each=services)
-def callers(service: Service, wanted: AllowlistParameters) -> Iterator[Service]:
-    """The ECS services that call Quub."""
-    if _calls_quub(service, wanted):
-        yield service
-
-
-@check("ECS services leave by the addresses registered at Quub", each=callers, permissions=PATH_PERMISSIONS)
-def egress(subject: Service, aws: Aws, environment: Environment) -> Iterator[Finding]:
-    """One finding for each service; a warning that names the addresses where none is registered."""
+@check("ECS services leave by the addresses registered at Quub", each=services, permissions=PATH_PERMISSIONS)
+def egress(subject: Service, aws: Aws, environment: Environment, wanted: AllowlistParameters) -> Iterator[Finding]:
+    """One finding for each service that calls Quub; a warning that names its addresses where none is registered."""
+    if not _calls_quub(subject, wanted):
+        return
     declared = environment.quub.egress if environment.quub else ()
     if subject.networks:
         yield from judge_ways(str(subject), list(_ways_of(subject, aws)), declared)

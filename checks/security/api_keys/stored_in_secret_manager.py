@@ -211,6 +211,8 @@ FALLBACKS = (
 any:
   - pattern: process.env.$NAME || $VALUE
   - pattern: process.env.$NAME ?? $VALUE
+  - pattern: $_ || process.env.$NAME || $VALUE
+  - pattern: $_ ?? process.env.$NAME ?? $VALUE
   - pattern: process.env[$NAME] || $VALUE
   - pattern: process.env[$NAME] ?? $VALUE
   - pattern: import.meta.env.$NAME || $VALUE
@@ -454,7 +456,7 @@ def _judge_assignment(entry: Assignment, wanted: SecretManagerParameters) -> Ite
     )
 
 
-_LITERAL = re.compile(r"""^[rRbBuUfF]{0,2}(["'`])(?P<text>.*)\1$""", re.DOTALL)
+_LITERAL = re.compile(r"""^(?:default\s*=\s*)?[rRbBuUfF]{0,2}(["'`])(?P<text>.*)\1$""", re.DOTALL)
 
 
 def judge_fallbacks(repository: str, found: Search, wanted: SecretManagerParameters) -> Iterator[Finding]:

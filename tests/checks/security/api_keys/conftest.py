@@ -1,13 +1,17 @@
-"""What the tests of this group share: fingerprints, environments and one OpenBao server."""
+"""What the tests of this group share: fingerprints, one OpenBao server and one emulated AWS."""
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from quub_audit.facts.seal import Redactor, Sealer
+from tests.checks.security.api_keys.checkout import Checkout
+from tests.checks.security.api_keys.cloud import Cloud, emulated_cloud
 from tests.checks.security.api_keys.scene import Seal
 from tests.worlds.vault import VaultWorld, vault_world
 
@@ -16,6 +20,32 @@ from tests.worlds.vault import VaultWorld, vault_world
 def bao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VaultWorld]:
     with vault_world(tmp_path_factory.mktemp("bao")) as running:
         yield running
+
+
+@pytest.fixture(scope="package")
+def emulator() -> Iterator[str]:
+    with emulated_cloud() as address:
+        yield address
+
+
+@pytest.fixture
+def cloud(emulator: str) -> Iterator[Cloud]:
+    """An account that no other test uses."""
+    if importlib.util.find_spec("quub_audit.connectors.aws") is None:
+        pytest.skip("there is no connector for AWS to audit it with")
+    fresh = Cloud(emulator)
+    yield fresh
+    fresh.stop_enforcing()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    """A fresh git repository with one commit of harmless code."""
+    if importlib.util.find_spec("quub_audit.connectors.repository") is None:
+        pytest.skip("there is no connector for repositories to audit it with")
+    fresh = Checkout(tmp_path / "app")
+    fresh.commit({"src/index.ts": "export const answer = 42;\n", ".env.production": "PORT=3000\n"})
+    return fresh
 
 
 @pytest.fixture

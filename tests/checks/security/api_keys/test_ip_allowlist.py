@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -25,7 +26,10 @@ from quub_audit.checks.security.api_keys.ip_allowlist import (
     read_way,
     routes_of,
 )
-from quub_audit.model.status import FindingStatus
+from quub_audit.model.environment import Endpoint, Environment
+from quub_audit.model.status import FindingStatus, Status
+from quub_audit.testing import audit_item
+from tests.checks.security.api_keys.cloud import Cloud, Network
 
 ITEM = "security.api-keys.ip-allowlist"
 WANTED = AllowlistParameters()
@@ -287,3 +291,167 @@ def test_a_restricted_endpoint_needs_one_sound_list_in_any_layer() -> None:
     assert judge_layers("admin", [wide, sound], WANTED).status is PASS
     assert judge_layers("admin", [wide], WANTED).status is FAIL
     assert judge_layers("admin", [], WANTED).observed == "no list stands in front of it"
+
+
+# On AWS
+
+
+def cidrs(network: Network) -> tuple[str, ...]:
+    return tuple(f"{address}/32" for address in network.addresses)
+
+
+def behind(environment: Environment, *balancers: str) -> Environment:
+    endpoints = tuple(
+        Endpoint(name=f"api-{number}", url="https://api.invalid", host="api.invalid", port=443, load_balancer=balancer)
+        for number, balancer in enumerate(balancers)
+    )
+    return replace(environment, endpoints=endpoints)
+
+
+@pytest.mark.proof("pass")
+def test_two_nat_addresses_that_are_exactly_those_registered_pass(cloud: Cloud) -> None:
+    network = cloud.network()
+    cloud.service(networkConfiguration={"subnets": list(network.private), "assignPublicIp": "DISABLED"})
+
+    result = audit_item(ITEM, cloud.environment(egress=cidrs(network)), environ=cloud.environ)
+
+    assert result.status is Status.PASS, result.reason
+    assert {finding.subject for finding in result.of_status(PASS)} == {"main/orders", "quub egress"}
+
+
+@pytest.mark.proof("fail")
+def test_an_address_that_is_not_registered_fails_and_the_service_is_named(cloud: Cloud) -> None:
+    network = cloud.network()
+    cloud.service("good", networkConfiguration={"subnets": [network.private[0]]})
+    cloud.service("bad", networkConfiguration={"subnets": list(network.private)})
+
+    result = audit_item(ITEM, cloud.environment(egress=cidrs(network)[:1]), environ=cloud.environ)
+
+    assert result.status is Status.FAIL
+    (finding,) = result.of_status(FAIL)
+    assert finding.subject == "main/bad"
+    assert network.addresses[1] in finding.observed
+
+
+@pytest.mark.proof("fail")
+def test_a_task_with_a_public_address_fails(cloud: Cloud) -> None:
+    network = cloud.network()
+    cloud.service(networkConfiguration={"subnets": [network.public], "assignPublicIp": "ENABLED"})
+
+    result = audit_item(ITEM, cloud.environment(egress=cidrs(network)), environ=cloud.environ)
+
+    assert "main/orders" in [finding.subject for finding in result.of_status(FAIL)]
+
+
+@pytest.mark.proof("fail")
+def test_a_registered_address_that_nothing_leaves_by_fails(cloud: Cloud) -> None:
+    network = cloud.network()
+    cloud.service(networkConfiguration={"subnets": list(network.private)})
+
+    result = audit_item(ITEM, cloud.environment(egress=(*cidrs(network), "198.51.100.7/32")), environ=cloud.environ)
+
+    (finding,) = result.of_status(FAIL)
+    assert (finding.subject, finding.observed.split()[0]) == ("quub egress", "198.51.100.7/32")
+
+
+def test_a_service_that_does_not_call_quub_is_left_out(cloud: Cloud) -> None:
+    network = cloud.network()
+    cloud.service("orders", networkConfiguration={"subnets": [network.private[0]]})
+    cloud.service("mailer", networkConfiguration={"subnets": [network.private[1]]})
+
+    result = audit_item(
+        ITEM,
+        cloud.environment(egress=cidrs(network)[:1]),
+        parameters={"services": ["main/orders"]},
+        environ=cloud.environ,
+    )
+
+    assert result.status is Status.PASS, result.reason
+
+
+@pytest.mark.proof("inconclusive")
+def test_registered_networks_and_nothing_that_leaves_by_them_are_inconclusive(cloud: Cloud) -> None:
+    result = audit_item(ITEM, cloud.environment(egress=("203.0.113.10/32",)), environ=cloud.environ)
+
+    assert result.status is Status.INCONCLUSIVE
+
+
+@pytest.mark.proof("inconclusive")
+def test_nothing_declared_is_inconclusive_and_the_addresses_in_use_are_told(cloud: Cloud) -> None:
+    network = cloud.network()
+    cloud.service(networkConfiguration={"subnets": list(network.private)})
+
+    result = audit_item(ITEM, cloud.environment(), environ=cloud.environ)
+
+    assert result.status is Status.INCONCLUSIVE
+    assert all(address in result.findings[0].observed for address in network.addresses)
+
+
+@pytest.mark.proof("error")
+def test_denied_route_tables_are_an_error_that_names_the_permission(cloud: Cloud) -> None:
+    network = cloud.network()
+    cloud.service(networkConfiguration={"subnets": list(network.private)})
+    environment = cloud.environment(egress=cidrs(network))
+    cloud.allow_only("ecs:List*", "ecs:Describe*", "ec2:DescribeSubnets", "ec2:DescribeNatGateways")
+
+    result = audit_item(ITEM, replace(environment, aws=(cloud.account(name="production"),)), environ=cloud.environ)
+
+    assert result.status is Status.ERROR
+    assert "ec2:DescribeRouteTables" in result.reason + result.next_step
+
+
+@pytest.mark.proof("fail")
+def test_an_ip_set_of_two_halves_of_the_internet_fails_and_two_addresses_pass(cloud: Cloud) -> None:
+    network = cloud.network()
+    wide, narrow = cloud.balancer(network, name="wide"), cloud.balancer(network, name="narrow")
+    cloud.web_acl(wide, ["0.0.0.0/1", "128.0.0.0/1"])
+    cloud.web_acl(narrow, cidrs(network))
+
+    result = audit_item(ITEM, behind(cloud.environment(), wide, "narrow"), environ=cloud.environ)
+
+    assert [finding.subject.split(":")[0] for finding in result.of_status(FAIL)] == ["api-0 (wide)"]
+    assert [finding.subject.split(":")[0] for finding in result.of_status(PASS)] == ["api-1 (narrow)"]
+    assert {finding.grade.value for finding in result.findings if finding.grade} == {"control plane"}
+
+
+def test_a_rule_that_only_counts_fails(cloud: Cloud) -> None:
+    balancer = cloud.balancer(cloud.network())
+    cloud.web_acl(balancer, ["203.0.113.0/24"], action="Count")
+
+    result = audit_item(ITEM, behind(cloud.environment(), balancer), environ=cloud.environ)
+
+    assert result.of_status(FAIL)[0].observed == "rule listed only counts"
+
+
+def test_a_restricted_endpoint_passes_by_its_security_group_and_fails_when_that_is_open(cloud: Cloud) -> None:
+    network = cloud.network()
+    closed = cloud.balancer(network, name="closed", sources=["203.0.113.0/24"])
+    opened = cloud.balancer(network, name="opened", sources=["203.0.113.0/24", "0.0.0.0/0"])
+
+    result = audit_item(
+        ITEM,
+        behind(cloud.environment(), closed, opened),
+        parameters={"restricted": ["api-0", "api-1"]},
+        environ=cloud.environ,
+    )
+
+    assert [finding.subject for finding in result.of_status(PASS)] == ["api-0 (closed)"]
+    assert [finding.subject for finding in result.of_status(FAIL)] == ["api-1 (opened)"]
+
+
+def test_a_public_endpoint_without_a_list_says_nothing(cloud: Cloud) -> None:
+    balancer = cloud.balancer(cloud.network(), sources=["0.0.0.0/0"])
+
+    result = audit_item(ITEM, behind(cloud.environment(), balancer), environ=cloud.environ)
+
+    assert result.status is Status.INCONCLUSIVE
+
+
+def test_a_restricted_endpoint_that_leads_nowhere_is_an_error(cloud: Cloud) -> None:
+    environment = behind(cloud.environment(), "gone", "")
+
+    result = audit_item(
+        ITEM, environment, parameters={"restricted": ["api-0", "api-1", "admin"]}, environ=cloud.environ
+    )
+
+    assert {finding.subject for finding in result.of_status(ERROR)} == {"api-0", "api-1", "admin"}

@@ -28,6 +28,7 @@ from quub_audit.facts.vault import SecretVersion, VaultSecret
 from quub_audit.model.environment import Account, Environment, Quub, Region, SecretReference
 from quub_audit.model.status import FindingStatus, Status
 from quub_audit.testing import audit_item
+from tests.checks.security.api_keys.cloud import Cloud
 from tests.checks.security.api_keys.scene import Seal, credentials, in_vault, made_up_key, unique
 from tests.worlds.vault import VaultWorld
 
@@ -387,3 +388,112 @@ def test_a_secret_in_a_store_that_is_not_declared_is_an_error(bao: VaultWorld) -
 
     assert result.status is Status.ERROR
     assert [finding.subject for finding in result.of_status(ERROR)] == ["production/quub/credentials"]
+
+
+# On AWS
+
+
+@pytest.mark.proof("pass")
+def test_a_complete_secret_in_secrets_manager_passes(cloud: Cloud) -> None:
+    arn = cloud.secret("production/quub/credentials", credentials())
+    cloud.service(secret={"QUUB_CREDENTIALS": arn})
+    environment = cloud.environment("production/quub/credentials", account=cloud.account(read_secret_values=True))
+
+    result = audit_item(ITEM, environment, environ=cloud.environ)
+
+    assert result.status is Status.PASS, result.reason
+    assert {finding.subject for finding in result.of_status(PASS)} == {
+        "production/quub/credentials",
+        "orders:1/web QUUB_CREDENTIALS",
+    }
+
+
+@pytest.mark.proof("fail")
+def test_a_secret_that_terraform_made_and_nobody_filled_fails(cloud: Cloud) -> None:
+    cloud.secret("production/quub/credentials")
+
+    result = audit_item(ITEM, cloud.environment("production/quub/credentials"), environ=cloud.environ)
+
+    assert result.status is Status.FAIL
+    (finding,) = result.of_status(FAIL)
+    assert finding.subject == "production/quub/credentials"
+    assert finding.observed == "has no version staged AWSCURRENT"
+
+
+@pytest.mark.proof("fail")
+def test_the_placeholder_of_terraform_fails_and_does_not_stand_in_the_result(cloud: Cloud) -> None:
+    placeholder = "CHANGE_ME_" + "in_the_console"
+    cloud.secret("production/quub/credentials", credentials(apiSecret=placeholder))
+    environment = cloud.environment("production/quub/credentials", account=cloud.account(read_secret_values=True))
+
+    result = audit_item(ITEM, environment, environ=cloud.environ)
+
+    assert result.status is Status.FAIL
+    assert "apiSecret holds the word “change_me”" in result.of_status(FAIL)[0].observed
+    assert placeholder not in repr(result)
+
+
+@pytest.mark.proof("fail")
+def test_a_plain_parameter_fails_and_a_secure_string_for_each_field_passes(cloud: Cloud) -> None:
+    names = ("/production/quub/apiKey", "/production/quub/apiSecret", "/production/quub/orgId")
+    for name in names:
+        cloud.parameter(name, made_up_key())
+    cloud.parameter("/plain/apiKey", made_up_key(), "String")
+    account = cloud.account(read_secret_values=True)
+
+    good = audit_item(ITEM, cloud.environment(*names, store="ssm", account=account), environ=cloud.environ)
+    bad = audit_item(ITEM, cloud.environment("/plain/apiKey", store="ssm", account=account), environ=cloud.environ)
+
+    assert good.status is Status.PASS, good.reason
+    assert bad.status is Status.FAIL
+    assert {finding.observed for finding in bad.of_status(FAIL)} == {
+        "is a String",
+        "no declared secret is named after apiSecret, orgId",
+    }
+
+
+def test_a_secret_that_is_missing_or_scheduled_for_deletion_fails(cloud: Cloud) -> None:
+    cloud.secret("production/quub/old", credentials())
+    cloud.client("secretsmanager").delete_secret(SecretId="production/quub/old")
+
+    result = audit_item(ITEM, cloud.environment("production/quub/old", "production/quub/none"), environ=cloud.environ)
+
+    assert {finding.subject: finding.observed.split(" (")[0] for finding in result.of_status(FAIL)} == {
+        "production/quub/old": "is scheduled for deletion",
+        "production/quub/none": "does not exist",
+    }
+
+
+def test_a_task_that_takes_the_secret_of_the_staging_account_fails_though_ours_is_fine(cloud: Cloud) -> None:
+    staging = cloud.neighbour()
+    cloud.secret("production/quub/credentials", credentials())
+    cloud.service(secret={"QUUB_API_KEY": staging.secret("staging/quub/credentials", credentials()) + ":apiKey::"})
+
+    result = audit_item(
+        ITEM,
+        replace(
+            cloud.environment("production/quub/credentials"),
+            siblings=(staging.environment("staging/quub/credentials", stage="staging"),),
+        ),
+        environ=cloud.environ,
+    )
+
+    (finding,) = result.of_status(FAIL)
+    assert finding.subject == "orders:1/web QUUB_API_KEY"
+    assert finding.observed.endswith("the secret of staging")
+
+
+@pytest.mark.proof("inconclusive")
+def test_an_account_with_nothing_in_it_is_inconclusive(cloud: Cloud) -> None:
+    assert audit_item(ITEM, cloud.environment(), environ=cloud.environ).status is Status.INCONCLUSIVE
+
+
+@pytest.mark.proof("error")
+def test_a_denied_description_is_an_error_that_names_the_permission(cloud: Cloud) -> None:
+    cloud.secret("production/quub/credentials", credentials())
+    cloud.allow_only("ecs:ListClusters")
+
+    result = audit_item(ITEM, cloud.environment("production/quub/credentials"), environ=cloud.environ)
+
+    assert result.status is Status.ERROR
+    assert "secretsmanager:DescribeSecret" in result.reason + result.next_step

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -23,6 +24,7 @@ from quub_audit.facts.vault import SecretVersion, VaultSecret
 from quub_audit.model.finding import Finding
 from quub_audit.model.status import FindingStatus, Status
 from quub_audit.testing import audit_item
+from tests.checks.security.api_keys.cloud import Cloud
 from tests.checks.security.api_keys.scene import credentials, in_vault, unique
 from tests.worlds.vault import VaultWorld
 
@@ -286,3 +288,113 @@ def test_a_declared_secret_that_vault_does_not_have_is_an_error(bao: VaultWorld)
 
     assert result.status is Status.ERROR
     assert "does not exist" in result.reason
+
+
+# On AWS
+
+
+def in_days(days: float) -> datetime:
+    return datetime.now(UTC) + timedelta(days=days, minutes=1)  # the emulator rounds its times, up at times
+
+
+def rotating(cloud: Cloud, name: str, **more: Any) -> None:
+    cloud.secret(name, credentials(), **more)
+    cloud.client("secretsmanager").rotate_secret(SecretId=name, RotationRules={"AutomaticallyAfterDays": 30})
+
+
+@pytest.mark.proof("pass")
+def test_a_secret_that_rotates_every_30_days_passes_20_days_later(cloud: Cloud) -> None:
+    rotating(cloud, "quub")
+
+    result = audit_item(ITEM, cloud.environment("quub"), environ=cloud.environ, at=in_days(20))
+
+    assert result.status is Status.PASS, result.reason
+    assert result.of_status(PASS)[0].subject == "quub"
+
+
+@pytest.mark.proof("fail")
+def test_a_stuck_rotation_fails_beside_a_good_one_and_is_named(cloud: Cloud) -> None:
+    cloud.secret("other", credentials())
+    rotating(cloud, "quub")
+
+    result = audit_item(ITEM, cloud.environment("quub"), environ=cloud.environ, at=in_days(40))
+    by_hand = audit_item(ITEM, cloud.environment("other"), environ=cloud.environ, at=in_days(400))
+
+    assert [(f.subject, f.observed.split(",")[0]) for f in result.of_status(FAIL)] == [("quub", "40 days old")]
+    assert [finding.observed for finding in by_hand.of_status(FAIL)] == ["400 days old, rotation is off"]
+
+
+@pytest.mark.proof("inconclusive")
+def test_a_young_secret_rotated_by_hand_is_inconclusive(cloud: Cloud) -> None:
+    cloud.secret("quub", credentials())
+
+    result = audit_item(ITEM, cloud.environment("quub"), environ=cloud.environ, at=in_days(20))
+
+    assert result.status is Status.INCONCLUSIVE
+
+
+@pytest.mark.proof("inconclusive")
+def test_an_empty_account_is_inconclusive(cloud: Cloud) -> None:
+    assert audit_item(ITEM, cloud.environment(), environ=cloud.environ).status is Status.INCONCLUSIVE
+
+
+@pytest.mark.proof("error")
+def test_a_denied_description_is_an_error(cloud: Cloud) -> None:
+    rotating(cloud, "quub")
+    cloud.allow_only("iam:ListUsers", "iam:ListAccessKeys")
+
+    result = audit_item(ITEM, cloud.environment("quub"), environ=cloud.environ)
+
+    assert result.status is Status.ERROR
+    assert "secretsmanager:DescribeSecret" in result.reason + result.next_step
+
+
+def test_an_old_access_key_fails_though_the_secret_rotates(cloud: Cloud) -> None:
+    iam = cloud.client("iam")
+    for user in ("deploy", "former"):
+        iam.create_user(UserName=user)
+    old = iam.create_access_key(UserName="deploy")["AccessKey"]["AccessKeyId"]
+    off = iam.create_access_key(UserName="former")["AccessKey"]["AccessKeyId"]
+    iam.update_access_key(UserName="former", AccessKeyId=off, Status="Inactive")
+
+    result = audit_item(ITEM, cloud.environment(), environ=cloud.environ, at=in_days(120))
+
+    assert [finding.subject for finding in result.of_status(FAIL)] == [f"deploy {old}"]
+
+
+def test_the_kms_key_of_a_secret_must_rotate(cloud: Cloud) -> None:
+    kms = cloud.client("kms")
+    keys = [kms.create_key()["KeyMetadata"]["KeyId"] for _ in range(2)]
+    kms.enable_key_rotation(KeyId=keys[0])
+    rotating(cloud, "good", KmsKeyId=keys[0])
+    rotating(cloud, "bad", KmsKeyId=keys[1])
+
+    result = audit_item(ITEM, cloud.environment("good", "bad"), environ=cloud.environ, at=in_days(20))
+
+    assert [finding.subject for finding in result.of_status(FAIL)] == [f"bad under key {keys[1]}"]
+
+
+def test_a_parameter_rotates_by_hand(cloud: Cloud) -> None:
+    cloud.parameter("/quub/apiKey", "x" * 20)
+    environment = cloud.environment("/quub/apiKey", store="ssm")
+
+    young = audit_item(ITEM, environment, environ=cloud.environ, at=in_days(20))
+    old = audit_item(ITEM, environment, environ=cloud.environ, at=in_days(120))
+
+    assert (young.status, old.status) == (Status.INCONCLUSIVE, Status.FAIL)
+
+
+def test_a_secret_in_vault_without_a_schedule_holds_back_one_that_rotates_in_aws(cloud: Cloud, bao: VaultWorld) -> None:
+    path = unique("quub")
+    rotating(cloud, "quub")
+    bao.put(path, credentials())
+    in_aws = cloud.environment("quub")
+    elsewhere = in_vault(bao.server(), path)
+    assert in_aws.quub is not None
+    assert elsewhere.quub is not None
+    both = replace(in_aws.quub, secrets=(*in_aws.quub.secrets, *elsewhere.quub.secrets))
+
+    result = audit_item(ITEM, replace(in_aws, quub=both, vault=elsewhere.vault), environ=cloud.environ)
+
+    assert result.status is Status.INCONCLUSIVE
+    assert len(result.of_status(WARNING)) == 2

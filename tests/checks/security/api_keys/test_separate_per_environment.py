@@ -22,6 +22,7 @@ from quub_audit.model.environment import Environment, SecretReference
 from quub_audit.model.finding import Location
 from quub_audit.model.status import FindingStatus, Status
 from quub_audit.testing import audit_item
+from tests.checks.security.api_keys.cloud import Cloud
 from tests.checks.security.api_keys.scene import Seal, beside, credentials, in_vault, made_up_key, unique
 from tests.worlds.vault import VaultWorld
 
@@ -273,3 +274,113 @@ def test_paths_alone_prove_nothing_where_no_value_may_be_read(bao: VaultWorld) -
     bao.put(theirs, credentials())
 
     assert audit_item(ITEM, two_environments(bao, ours, theirs)).status is Status.ERROR
+
+
+# On AWS
+
+
+def two_accounts(cloud: Cloud, **account: Any) -> tuple[Environment, Cloud]:
+    other = cloud.neighbour()
+    ours = cloud.environment("quub", account=cloud.account("production", **account))
+    theirs = other.environment("quub", stage="staging", account=other.account("staging", **account))
+    return beside(ours, theirs), other
+
+
+@pytest.mark.proof("pass")
+def test_different_values_in_two_accounts_pass(cloud: Cloud) -> None:
+    environment, other = two_accounts(cloud, read_secret_values=True)
+    cloud.secret("quub", credentials())
+    other.secret("quub", credentials())
+
+    result = audit_item(ITEM, environment, environ=cloud.environ)
+
+    assert result.status is Status.PASS, result.reason
+
+
+@pytest.mark.proof("fail")
+def test_a_copy_in_json_of_another_shape_fails_and_the_field_is_named(cloud: Cloud) -> None:
+    environment, other = two_accounts(cloud, read_secret_values=True)
+    value = credentials()
+    cloud.secret("quub", json.dumps(value))
+    other.secret("quub", json.dumps(dict(reversed(value.items())), indent=4))
+
+    result = audit_item(ITEM, environment, environ=cloud.environ)
+
+    (finding,) = result.of_status(FAIL)
+    assert finding.observed == "the same value of apiKey, apiSecret"
+
+
+def test_without_values_two_accounts_are_apart_unless_the_policy_of_the_secret_joins_them(cloud: Cloud) -> None:
+    environment, other = two_accounts(cloud)
+    cloud.secret("quub", credentials())
+    other.secret("quub", credentials())
+
+    apart = audit_item(ITEM, environment, environ=cloud.environ)
+    open_to_them = policy({"AWS": f"arn:aws:iam::{other.account_id}:root"})
+    cloud.client("secretsmanager").put_resource_policy(SecretId="quub", ResourcePolicy=open_to_them)
+    joined = audit_item(ITEM, environment, environ=cloud.environ)
+
+    assert apart.status is Status.PASS, apart.reason
+    assert "were not compared" in apart.of_status(WARNING)[0].observed
+    assert joined.status is Status.FAIL
+
+
+def test_one_secret_for_two_environments_fails(cloud: Cloud) -> None:
+    cloud.secret("quub", credentials())
+    account = cloud.account("shared")
+    ours = cloud.environment("quub", account=account)
+    theirs = cloud.environment("quub", account=account, stage="staging")
+
+    result = audit_item(ITEM, beside(ours, theirs), environ=cloud.environ)
+
+    assert result.status is Status.FAIL
+    assert result.of_status(FAIL)[0].observed.startswith("are one secret, arn:aws:secretsmanager:")
+
+
+def test_one_account_without_values_and_without_a_known_role_is_an_error(cloud: Cloud) -> None:
+    cloud.secret("ours", credentials())
+    cloud.secret("theirs", credentials())
+    account = cloud.account("shared")
+
+    result = audit_item(
+        ITEM,
+        beside(
+            cloud.environment("ours", account=account), cloud.environment("theirs", account=account, stage="staging")
+        ),
+        environ=cloud.environ,
+    )
+
+    assert result.status is Status.ERROR
+    assert "no role of staging is known" in result.reason
+
+
+@pytest.mark.proof("inconclusive")
+def test_one_environment_with_a_secret_in_aws_is_inconclusive(cloud: Cloud) -> None:
+    cloud.secret("quub", credentials())
+
+    assert audit_item(ITEM, cloud.environment("quub"), environ=cloud.environ).status is Status.INCONCLUSIVE
+
+
+@pytest.mark.proof("error")
+def test_a_secret_of_the_other_environment_that_is_not_there_is_an_error(cloud: Cloud) -> None:
+    environment, _ = two_accounts(cloud, read_secret_values=True)
+    cloud.secret("quub", credentials())
+
+    result = audit_item(ITEM, environment, environ=cloud.environ)
+
+    assert result.status is Status.ERROR
+    assert "quub does not exist" in result.reason
+
+
+def test_a_secret_in_aws_and_one_in_vault_compare_too(cloud: Cloud, bao: VaultWorld) -> None:
+    path, key = unique("quub"), made_up_key()
+    cloud.secret("quub", credentials(apiKey=key))
+    bao.put(path, credentials(apiKey=key))
+    server = bao.server(read_secret_values=True)
+    ours = cloud.environment("quub", account=cloud.account("production", read_secret_values=True), vault=(server,))
+
+    result = audit_item(
+        ITEM, beside(ours, in_vault(server, path, name="staging", stage="staging")), environ=cloud.environ
+    )
+
+    assert [finding.observed for finding in result.of_status(FAIL)] == ["the same value of apiKey"]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+import yaml
+from ast_grep_py import SgRoot
 
 from quub_audit.checks.security.api_keys.stored_in_secret_manager import (
+    FALLBACKS,
     Allowed,
     SecretManagerParameters,
     identity_of,
@@ -27,9 +32,13 @@ from quub_audit.facts.code import (
     Search,
     SecretScan,
 )
+from quub_audit.model.environment import Environment, Repository
 from quub_audit.model.finding import Finding, Location
-from quub_audit.model.status import FindingStatus
-from tests.checks.security.api_keys.scene import Seal, made_up_key
+from quub_audit.model.status import FindingStatus, Status
+from quub_audit.testing import audit_item
+from tests.checks.security.api_keys.checkout import Checkout
+from tests.checks.security.api_keys.cloud import Cloud
+from tests.checks.security.api_keys.scene import Seal, credentials, made_up_key
 
 ITEM = "security.api-keys.stored-in-secret-manager"
 WANTED = SecretManagerParameters()
@@ -256,6 +265,7 @@ def fallback(name: str, value: str) -> Search:
         ("QUUB_API_KEY", "'[redacted]'", True),
         ("QUUB_API_KEY", "`k3Jx9Qw2Lz7R`", True),
         ('"QUUB_API_KEY"', '"k3Jx9Qw2Lz7R"', True),
+        ("QUUB_API_KEY", "default='k3Jx9Qw2Lz7R'", True),
         ("QUUB_API_KEY", '""', False),
         ("QUUB_API_KEY", "fail('missing')", False),
         ("QUUB_API_KEY", "config.key", False),
@@ -284,3 +294,187 @@ def test_a_tracked_terraform_state_fails() -> None:
     found = list(judge_states("app", [tracked, local]))
 
     assert by_subject(found) == {"app:terraform/terraform.tfstate": FAIL}
+
+
+@pytest.mark.parametrize(
+    ("language", "code", "name", "value"),
+    [
+        ("typescript", 'const key = process.env.QUUB_API_KEY || "x";', "QUUB_API_KEY", '"x"'),
+        ("typescript", "const key = process.env.QUUB_API_KEY ?? 'x';", "QUUB_API_KEY", "'x'"),
+        ("tsx", 'const key = process.env["QUUB_API_KEY"] || `x`;', '"QUUB_API_KEY"', "`x`"),
+        ("javascript", 'const key = process.env.A || process.env.QUUB_API_KEY || "x";', "QUUB_API_KEY", '"x"'),
+        ("javascript", 'const key = import.meta.env.VITE_TOKEN || "x";', "VITE_TOKEN", '"x"'),
+        ("python", 'key = os.environ.get("QUUB_API_KEY", "x")', '"QUUB_API_KEY"', '"x"'),
+        ("python", 'key = os.getenv("QUUB_API_KEY", default="x")', '"QUUB_API_KEY"', 'default="x"'),
+    ],
+)
+def test_the_search_finds_every_way_to_fall_back(language: str, code: str, name: str, value: str) -> None:
+    (pattern,) = [each for each in FALLBACKS if language in each.languages]
+
+    found = SgRoot(code, language).root().find_all(**yaml.safe_load(pattern.rule))
+
+    captures = [tuple(each[key].text() for key in ("NAME", "VALUE")) for each in found]
+    assert (name, value) in captures
+
+
+# On AWS
+
+
+def with_code(environment: Environment) -> Environment:
+    """The half of the workload is judged only beside a repository; this test looks at the workload's checks alone."""
+    return replace(environment, repositories=(Repository(name="app", path=str(Path.cwd())),))
+
+
+@pytest.mark.proof("pass")
+def test_references_to_a_secret_and_a_secure_string_pass(cloud: Cloud) -> None:
+    cloud.parameter("/orders/token", made_up_key())
+    arn = cloud.secret("production/quub/credentials", credentials())
+    cloud.service(environment={"NODE_ENV": "production"}, secret={"QUUB_API_KEY": arn, "TOKEN": "/orders/token"})
+
+    result = audit_item(ITEM, with_code(cloud.environment()), check="ecs", environ=cloud.environ)
+
+    assert result.status is Status.PASS, result.reason
+    assert {finding.subject for finding in result.of_status(PASS)} == {
+        "orders:1/web/QUUB_API_KEY",
+        "orders:1/web/TOKEN",
+    }
+
+
+@pytest.mark.proof("fail")
+def test_a_literal_in_one_of_twelve_services_fails_and_is_named(cloud: Cloud) -> None:
+    key = made_up_key()
+    arn = cloud.secret("production/quub/credentials", credentials())
+    for number in range(11):
+        cloud.service(f"orders-{number}", secret={"QUUB_API_KEY": arn})
+    cloud.service("payments", environment={"QUUB_API_SECRET": key})
+
+    result = audit_item(ITEM, with_code(cloud.environment()), check="ecs", environ=cloud.environ)
+
+    assert result.status is Status.FAIL
+    assert [finding.subject for finding in result.of_status(FAIL)] == ["payments:1/web/QUUB_API_SECRET"]
+    assert len(result.of_status(PASS)) == 11
+    assert key not in repr(result)
+
+
+@pytest.mark.proof("fail")
+def test_a_reference_to_a_plain_parameter_fails_and_one_to_none_is_an_error(cloud: Cloud) -> None:
+    cloud.parameter("/orders/plain", made_up_key(), "String")
+    cloud.service(secret={"QUUB_API_KEY": "/orders/plain", "QUUB_API_SECRET": "/orders/none"})
+
+    result = audit_item(ITEM, with_code(cloud.environment()), check="ecs", environ=cloud.environ)
+
+    assert [finding.subject for finding in result.of_status(FAIL)] == ["orders:1/web/QUUB_API_KEY"]
+    assert [finding.subject for finding in result.of_status(ERROR)] == ["orders:1/web/QUUB_API_SECRET"]
+
+
+def test_without_a_repository_a_clean_workload_is_half_a_proof(cloud: Cloud) -> None:
+    arn = cloud.secret("production/quub/credentials", credentials())
+    cloud.service(secret={"QUUB_API_KEY": arn})
+
+    result = audit_item(ITEM, cloud.environment(), environ=cloud.environ)
+
+    assert result.status is Status.INCONCLUSIVE
+    assert "no repository is declared" in result.of_status(WARNING)[0].observed
+
+
+@pytest.mark.proof("fail")
+def test_a_literal_of_a_lambda_function_fails_and_is_named(cloud: Cloud) -> None:
+    cloud.function("settle", {"QUUB_API_SECRET": made_up_key(), "STAGE": "production"})
+    cloud.function("report", {"QUUB_API_SECRET": "arn:aws:secretsmanager:eu-central-1:111122223333:secret:x"})
+
+    result = audit_item(ITEM, with_code(cloud.environment()), check="lambda_", environ=cloud.environ)
+
+    assert [finding.subject for finding in result.of_status(FAIL)] == ["settle/QUUB_API_SECRET"]
+    assert [finding.subject for finding in result.of_status(PASS)] == ["report/QUUB_API_SECRET"]
+
+
+@pytest.mark.proof("inconclusive")
+def test_an_account_without_workloads_is_inconclusive(cloud: Cloud) -> None:
+    assert audit_item(ITEM, cloud.environment(), environ=cloud.environ).status is Status.INCONCLUSIVE
+
+
+def test_a_container_without_secret_like_variables_is_inconclusive(cloud: Cloud) -> None:
+    cloud.service(environment={"NODE_ENV": "production"})
+
+    assert audit_item(ITEM, cloud.environment(), environ=cloud.environ).status is Status.INCONCLUSIVE
+
+
+@pytest.mark.proof("error")
+def test_a_denied_task_definition_is_an_error(cloud: Cloud) -> None:
+    cloud.service(environment={"QUUB_API_SECRET": made_up_key()})
+    cloud.allow_only("ecs:ListClusters", "ecs:ListServices", "ecs:DescribeServices")
+
+    result = audit_item(ITEM, cloud.environment(), check="ecs", environ=cloud.environ)
+
+    assert result.status is Status.ERROR
+    assert "ecs:DescribeTaskDefinition" in result.reason + result.next_step
+
+
+# In git
+
+
+def of_code(checkout: Checkout) -> Environment:
+    return Environment(service="orders", name="production", stage="production", repositories=(checkout.target,))
+
+
+def planted() -> str:
+    """A token of the form that GitHub gives out, which every scanner knows."""
+    return "gh" + "p_" + (made_up_key() + made_up_key()).replace("_", "")[-36:]
+
+
+@pytest.mark.proof("inconclusive")
+def test_a_clean_repository_alone_proves_nothing_of_the_running_system(checkout: Checkout) -> None:
+    result = audit_item(ITEM, of_code(checkout))
+
+    assert result.status is Status.INCONCLUSIVE
+    assert "repository" in result.reason
+
+
+@pytest.mark.proof("fail")
+def test_a_token_in_the_tree_fails_at_its_line(checkout: Checkout) -> None:
+    token = planted()
+    checkout.commit({"src/client.ts": f'// the client\nconst token = "{token}";\n'})
+
+    result = audit_item(ITEM, of_code(checkout))
+
+    assert result.status is Status.FAIL
+    assert {(f.location.file, f.location.line) for f in result.of_status(FAIL) if f.location} == {("src/client.ts", 2)}
+    assert token not in repr(result)
+
+
+@pytest.mark.proof("fail")
+def test_a_token_that_was_deleted_again_fails_with_its_commit(checkout: Checkout) -> None:
+    checkout.commit({"src/client.ts": f'const token = "{planted()}";\n'})
+    checkout.commit({"src/client.ts": None})
+
+    result = audit_item(ITEM, of_code(checkout))
+
+    assert result.status is Status.FAIL
+    assert all(finding.location and finding.location.commit for finding in result.of_status(FAIL))
+
+
+@pytest.mark.proof("error")
+def test_a_shallow_clone_is_an_error(checkout: Checkout) -> None:
+    checkout.commit({"README.md": "more\n"})
+
+    result = audit_item(ITEM, of_code(checkout.shallow()))
+
+    assert result.status is Status.ERROR
+    assert [finding.subject for finding in result.of_status(ERROR)] == ["app history"]
+
+
+@pytest.mark.proof("fail")
+def test_a_literal_in_an_environment_file_a_fallback_and_a_state_fail(checkout: Checkout) -> None:
+    checkout.commit(
+        {
+            ".env.production": f"PORT=3000\nQUUB_API_SECRET={made_up_key()}\n",
+            "src/config.ts": f'export const key = process.env.QUUB_API_KEY || "{made_up_key()}";\n',
+            "terraform/terraform.tfstate": "{}\n",
+        }
+    )
+
+    result = audit_item(ITEM, of_code(checkout))
+
+    assert {".env.production QUUB_API_SECRET", "src/config.ts QUUB_API_KEY", "app:terraform/terraform.tfstate"} <= {
+        finding.subject for finding in result.of_status(FAIL)
+    }
