@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from quub_audit.model.result import Result
-from quub_audit.reporters.text import clean
+from quub_audit.reporters.text import clean, spans
 from quub_audit.reporters.view import view_of
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def render_html(result: Result) -> str:
     text = templates.get_template("report.html.j2").render(
         view=view_of(result, findings_shown=FINDINGS_SHOWN),
         fills=FILLS,
+        spans=spans,
         style=Markup(style),  # noqa: S704  ours, and nothing foreign in it
         script=Markup(script),  # noqa: S704
         style_digest=_digest(style),

@@ -124,7 +124,12 @@ def _make_ids_unique(suites: Iterable[ET.Element]) -> None:
 
 def _case(item: ItemResult, result: Result, body_bytes: int) -> ET.Element:
     case = ET.Element("testcase")
-    _set(case, classname=classname(item.id), name=f"{item.id} {cut(one_line(item.title), NAME_SHOWN)}", time=item.duration_s)
+    _set(
+        case,
+        classname=classname(item.id),
+        name=f"{item.id} {cut(one_line(item.title), NAME_SHOWN)}",
+        time=item.duration_s,
+    )
     if _is_relative(item.file):
         _set(case, file=item.file)
         if item.line is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from quub_audit.model.result import Result
 from quub_audit.model.status import Verdict
 from quub_audit.reporters.html import environment
-from quub_audit.reporters.text import count, cut, one_line
+from quub_audit.reporters.text import count, cut, one_line, spans
 from quub_audit.reporters.view import ItemView, NoticeView, View, view_of
 
 MAX_BYTES = 60_000
@@ -34,9 +34,11 @@ SYMBOL = {Verdict.READY: "✅", Verdict.NOT_READY: "❌"}
 def prose(text: str) -> str:
     """`text` on one line, so that nothing in it is Markdown, HTML, a mention, a reference or a link.
 
-    A word that GitHub or GitLab would link (`@team`, `https://...`, `#12`) becomes code, where they leave it alone.
+    A word that GitHub or GitLab would link (`@team`, `https://...`, `#12`) becomes code, where they leave it alone;
+    what stands between backticks is code already.
     """
-    return " ".join(_word(word) for word in cut(one_line(text), TEXT_SHOWN).split(" "))
+    pieces = spans(cut(one_line(text), TEXT_SHOWN))
+    return "".join(f"`{piece}`" if is_code else _words(piece) for piece, is_code in pieces)
 
 
 def code(text: str) -> str:
@@ -45,6 +47,10 @@ def code(text: str) -> str:
     if not line:
         return ""
     return prose(line) if _ENDS_CODE.search(line) else f"`{line}`"
+
+
+def _words(text: str) -> str:
+    return " ".join(map(_word, text.split(" ")))
 
 
 def _word(word: str) -> str:

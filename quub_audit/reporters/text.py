@@ -9,6 +9,7 @@ _UNFIT = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
 )
 _NEW_LINE = re.compile(r"\r\n?|[\x85\u2028\u2029]")
+_CODE = re.compile(r"`([^`|\\\n]+)`")
 _BLANKS = re.compile(r"\s+")
 
 
@@ -35,6 +36,11 @@ def _shown(match: re.Match[str]) -> str:
 def one_line(text: str) -> str:
     """`clean(text)` with every run of blanks made one space."""
     return _BLANKS.sub(" ", clean(text)).strip()
+
+
+def spans(text: str) -> tuple[tuple[str, bool], ...]:
+    """`text` in pieces, each with whether it stood between backticks; joined they are `text` without those."""
+    return tuple((piece, bool(index % 2)) for index, piece in enumerate(_CODE.split(text)) if piece)
 
 
 def cut(text: str, most: int) -> str:

@@ -419,7 +419,8 @@ def _finding_view(finding: Finding) -> FindingView:
 def _run_facts(result: Result) -> Iterator[Fact]:
     if result.targets:
         yield Fact(term="Targets", values=tuple(map(Link, result.targets)))
-    yield _fact("Environment", f"{result.environment} ({result.stage})" if result.stage else result.environment)
+    is_named_so = result.stage in ("", result.environment)
+    yield _fact("Environment", result.environment if is_named_so else f"{result.environment} ({result.stage})")
     yield _fact("Commit", result.commit or "unknown", is_code=bool(result.commit))
     yield _fact("Started", moment(result.started_at))
     yield _fact("Finished", f"{moment(result.finished_at)}, after {duration(result.duration_s)}")

@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from quub_audit.model.result import Result
 from quub_audit.reporters import write
@@ -119,11 +119,11 @@ def test_filters_narrow_the_items_and_say_how_many_are_left(browser: Browser, tm
     page.get_by_label("Search", exact=True).fill("nothing has this")
     assert status.text_content() == "0 of 11 items"
     page.get_by_role("button", name="Clear").click()
-    page.wait_for_function("document.getElementById('shown').textContent === '11 of 11 items'")
+    expect(page.get_by_role("status")).to_have_text("11 of 11 items")
     page.get_by_label("Section", exact=True).select_option(label="Testing")
     assert shown(page) == ["testing.security.penetration-test"]
     page.get_by_role("button", name="Clear").click()
-    page.wait_for_function("document.getElementById('shown').textContent === '11 of 11 items'")
+    expect(page.get_by_role("status")).to_have_text("11 of 11 items")
     page.get_by_label("Status", exact=True).select_option("blocks")
     assert len(shown(page)) == len(not_ready().blocking_items)
     page.close()
@@ -145,7 +145,7 @@ def test_the_address_of_an_item_opens_it(browser: Browser, tmp_path: Path) -> No
 
     page.goto(page.url + "#testing.security.penetration-test")
 
-    page.wait_for_function("document.getElementById('testing.security.penetration-test').open")
+    expect(page.locator("[id='testing.security.penetration-test']")).to_have_attribute("open", "")
     page.close()
 
 
@@ -220,5 +220,5 @@ def test_ten_thousand_findings_open_and_filter(browser: Browser, tmp_path: Path)
 
     page.get_by_label("Search", exact=True).fill("bucket-007-00003")
 
-    page.wait_for_function("document.getElementById('shown').textContent === '1 of 92 items'")
+    expect(page.get_by_role("status")).to_have_text("1 of 92 items")
     page.close()

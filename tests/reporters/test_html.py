@@ -137,8 +137,8 @@ def test_each_blocking_item_says_why_what_to_do_and_who_can() -> None:
     for text, entry in zip(blockers, not_ready().blocking_items, strict=True):
         seen = Page(f"<p>{text.replace('</ol>', '').replace('</li>', '')}</p>").text
         assert entry.title in seen
-        assert entry.reason in seen
-        assert f"Next step {entry.next_step}" in re.sub(r"\s+", " ", seen)
+        assert entry.reason.replace("`", "") in seen
+        assert f"Next step {entry.next_step.replace('`', '')}" in re.sub(r"\s+", " ", seen)
         assert not entry.owner or f"Who can unblock it {entry.owner}" in re.sub(r"\s+", " ", seen)
 
 
@@ -222,6 +222,16 @@ def test_a_ready_run_says_go_and_lists_nothing_as_blocking() -> None:
 
     assert "What blocks this release" not in text
     assert "Go: 1 item not settled, and none of them blocks this release." in text
+
+
+def test_what_stands_between_backticks_is_code() -> None:
+    assert "declare <code>apm:</code> or <code>aws:</code> in environments.yaml" in render_html(not_ready())
+
+
+def test_an_error_without_observation_says_its_message_in_place_of_it() -> None:
+    assert '<td colspan="2">production (123456789012): iam.GenerateCredentialReport was denied' in render_html(
+        not_ready()
+    )
 
 
 def test_a_refused_run_says_why_and_shows_no_empty_parts() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -18,13 +19,13 @@ from quub_audit.reporters import sarif
 from quub_audit.reporters.sarif import render_sarif
 from tests.reporters.results import CASES, DDOS, KEYS, found, item, large, not_ready, result_of
 
-EVERY = {**CASES, "large": lambda: large(findings=500)}
+EVERY: dict[str, Callable[[], Result]] = {**CASES, "large": lambda: large(findings=500)}
 
 
 @cache
-def validator() -> Any:
+def validator() -> Draft4Validator:
     schema = Path(__file__).parents[1] / "data" / "sarif-2.1.0-rtm.5.json"
-    return Draft4Validator(json.loads(schema.read_text(encoding="utf-8")))  # type: ignore[no-untyped-call]
+    return Draft4Validator(json.loads(schema.read_text(encoding="utf-8")))
 
 
 def run_of(result: Result) -> dict[str, Any]:

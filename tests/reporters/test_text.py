@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quub_audit.reporters.text import clean, count, cut, one_line
+from quub_audit.reporters.text import clean, count, cut, one_line, spans
 
 ANY = st.text(st.characters(exclude_categories=()))
 
@@ -51,3 +51,21 @@ def test_unfit_characters_go_and_fit_ones_stay(text: str, shown: str) -> None:
 
 def test_counts_are_grammatical() -> None:
     assert [count(0, "item"), count(1, "item"), count(10_000, "item")] == ["0 items", "1 item", "10,000 items"]
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("plain", (("plain", False),)),
+        ("declare `aws:` or `apm:`", (("declare ", False), ("aws:", True), (" or ", False), ("apm:", True))),
+        ("one ` alone", (("one ` alone", False),)),
+        ("", ()),
+    ],
+)
+def test_code_is_what_stands_between_backticks(text: str, pieces: tuple[tuple[str, bool], ...]) -> None:
+    assert spans(text) == pieces
+
+
+@given(ANY)
+def test_no_character_but_a_backtick_is_lost_by_taking_code_apart(text: str) -> None:
+    assert "".join(piece for piece, _ in spans(text)).replace("`", "") == text.replace("`", "")
