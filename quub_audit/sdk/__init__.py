@@ -39,7 +39,16 @@ from quub_audit.model.environment import (
 )
 from quub_audit.model.finding import Finding, Location
 from quub_audit.model.status import FindingStatus, Grade
+from quub_audit.sdk.addresses import EndpointAddress, endpoint_addresses
 from quub_audit.sdk.declare import Check, Parameters, Subjects, check, subjects
+from quub_audit.sdk.load_balancers import (
+    Distribution,
+    Listener,
+    LoadBalancer,
+    distributions,
+    listeners,
+    load_balancers,
+)
 
 __all__ = [
     "OLDEST_FIRST",
@@ -53,7 +62,9 @@ __all__ = [
     "CodeFile",
     "Cookie",
     "Deployment",
+    "Distribution",
     "Endpoint",
+    "EndpointAddress",
     "Environment",
     "Finding",
     "FindingStatus",
@@ -63,6 +74,8 @@ __all__ = [
     "Http",
     "HttpAnswer",
     "LeakedSecret",
+    "Listener",
+    "LoadBalancer",
     "Location",
     "Match",
     "Parameters",
@@ -86,5 +99,9 @@ __all__ = [
     "VaultSecret",
     "VaultServer",
     "check",
+    "distributions",
+    "endpoint_addresses",
+    "listeners",
+    "load_balancers",
     "subjects",
 ]
