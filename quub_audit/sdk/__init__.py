@@ -49,6 +49,8 @@ from quub_audit.sdk.load_balancers import (
     listeners,
     load_balancers,
 )
+from quub_audit.sdk.security_groups import Exposure, exposures, prefix_list_reader, security_groups, widest
+from quub_audit.sdk.wording import cut
 
 __all__ = [
     "OLDEST_FIRST",
@@ -66,6 +68,7 @@ __all__ = [
     "Endpoint",
     "EndpointAddress",
     "Environment",
+    "Exposure",
     "Finding",
     "FindingStatus",
     "Fingerprint",
@@ -99,9 +102,14 @@ __all__ = [
     "VaultSecret",
     "VaultServer",
     "check",
+    "cut",
     "distributions",
     "endpoint_addresses",
+    "exposures",
     "listeners",
     "load_balancers",
+    "prefix_list_reader",
+    "security_groups",
     "subjects",
+    "widest",
 ]
