@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from quub_audit.connectors.base import Ledger
-from quub_audit.facts.asking import Clock, Vault
+from quub_audit.errors import Reportable
+from quub_audit.facts.asking import Aws, Clock, Http, Repositories, Tcp, Tls, Vault
 from quub_audit.facts.seal import Redactor, Sealer
-from quub_audit.model.environment import Environment, VaultServer
+from quub_audit.model.environment import Account, Environment, SecretReference, VaultServer
 
 
 class FixedClock:
@@ -66,18 +67,24 @@ class World:
     def verify_targets(self) -> tuple[str, ...]:
         """Compare every account of the environment with its declared identity; say in words what will be audited.
 
-        Raises WrongTarget, or what keeps the identity from being known; nothing has been audited then.
+        Raises WrongTarget: nothing has been audited then. An identity that cannot be known (no credentials, no
+        network) is said so here, and is the error of everything that asks that account.
         """
-        targets = [
-            f"AWS {account.name} {account.account_id} {', '.join(account.region_names)}"
-            for account in self.environment.aws
-        ]
+        targets = [self._verify(account) for account in self.environment.aws]
         targets.extend(f"endpoint {endpoint.name} {endpoint.url}" for endpoint in self.environment.endpoints)
         targets.extend(f"Vault {server.name} {server.address}" for server in self.environment.vault)
         targets.extend(f"repository {repository.name}" for repository in self.environment.repositories)
         if self.environment.quub and self.environment.quub.api_url:
             targets.append(f"Quub API {self.environment.quub.api_url}")
         return tuple(targets)
+
+    def _verify(self, account: Account) -> str:
+        named = f"AWS {account.name} {account.account_id} {', '.join(account.region_names)}"
+        try:
+            caller = self._aws().caller(account)
+        except Reportable as error:
+            return f"{named}: identity unknown: {error.message}"
+        return f"{named} as {caller}"
 
     def close(self) -> None:
         """End what the connectors still run; nothing can be asked afterwards."""
@@ -89,18 +96,68 @@ class World:
 
     def _builders(self) -> Mapping[type, Callable[[], Any]]:
         return {
+            Aws: self._build_aws,
+            Http: self._build_http,
+            Tls: self._build_tls,
+            Tcp: self._build_tcp,
+            Repositories: self._build_repositories,
             Vault: self._build_vault,
             Clock: lambda: self._clock,
         }
 
+    def _accounts(self) -> tuple[Account, ...]:
+        return tuple(self._by_name("aws").values())
+
     def _servers(self) -> tuple[VaultServer, ...]:
-        by_name: dict[str, VaultServer] = {}
+        return tuple(self._by_name("vault").values())
+
+    def _by_name(self, kind: str) -> dict[str, Any]:
+        """Targets of this environment and its siblings; a name stands for one target in the whole file."""
+        by_name: dict[str, Any] = {}
         for environment in (self.environment, *self.environment.siblings):
-            for server in environment.vault:
-                by_name.setdefault(server.name, server)
-        return tuple(by_name.values())
+            for target in getattr(environment, kind):
+                by_name.setdefault(target.name, target)
+        return by_name
+
+    def _aws(self) -> Any:
+        return self.connector(Aws)
+
+    def _build_aws(self) -> Any:
+        from quub_audit.connectors.aws import AwsConnector
+
+        return AwsConnector(
+            self._accounts(), self.ledger, self._sealer, permissions=self._permissions, environ=self._environ
+        )
+
+    def _build_http(self) -> Any:
+        from quub_audit.connectors.http import HttpConnector
+
+        return HttpConnector(
+            self.ledger, self._sealer, secret_values=self._secret_values, allow_active=self._allow_active
+        )
+
+    def _build_tls(self) -> Any:
+        from quub_audit.connectors.tls import TlsConnector
+
+        return TlsConnector(self.ledger)
+
+    def _build_tcp(self) -> Any:
+        from quub_audit.connectors.tcp import TcpConnector
+
+        return TcpConnector(self.ledger)
+
+    def _build_repositories(self) -> Any:
+        from quub_audit.connectors.repository import RepositoryConnector
+
+        return RepositoryConnector(self.ledger, self._sealer, cache_dir=self._cache_dir)
 
     def _build_vault(self) -> Any:
         from quub_audit.connectors.vault import VaultConnector
 
         return VaultConnector(self._servers(), self.ledger, self._sealer)
+
+    def _secret_values(self, secret: SecretReference) -> Mapping[str, str]:
+        """The fields of a secret for the connector that presents them; already struck from every output."""
+        store = self.connector(Vault) if secret.store == "vault" else self.connector(Aws)
+        values: Mapping[str, str] = store.secret_values(secret)  # type: ignore[attr-defined]
+        return values

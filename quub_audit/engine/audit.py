@@ -68,11 +68,11 @@ def audit(
 ) -> Result:
     """Carry out `plan` and judge it. From the moment the targets are verified, a result always comes back.
 
-    Raises WrongTarget, ConfigurationError, or what kept a target's identity from being known.
+    Raises WrongTarget when an account is not the declared one; `world` is closed in any case.
     """
     started_at = clock()
-    targets = world.verify_targets()
     try:
+        targets = world.verify_targets()
         run: Run = execute(
             plan,
             world,
