@@ -74,7 +74,6 @@ class Authority:
         begins_in: timedelta = timedelta(hours=-1),
         ends_in: timedelta = timedelta(days=90),
         key: KeyKind = "ec-256",
-        digest: Literal["sha256", "sha1"] = "sha256",
         is_chain_complete: bool = True,
         is_self_signed: bool = False,
     ) -> Identity:
@@ -92,7 +91,6 @@ class Authority:
             begin=self._at + begins_in,
             end=self._at + ends_in,
             names=names,
-            digest=digest,
         )
         sends_middle = is_chain_complete and not is_self_signed
         return Identity(
@@ -125,7 +123,6 @@ def _sign(
     end: datetime,
     is_authority: bool = False,
     names: Sequence[str] = (),
-    digest: Literal["sha256", "sha1"] = "sha256",
 ) -> x509.Certificate:
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
@@ -151,7 +148,7 @@ def _sign(
     if names:
         builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         builder = builder.add_extension(x509.SubjectAlternativeName([_name(name) for name in names]), critical=False)
-    return builder.sign(issuer_key, hashes.SHA256() if digest == "sha256" else hashes.SHA1())  # noqa: S303
+    return builder.sign(issuer_key, hashes.SHA256())
 
 
 def _usage(*, is_authority: bool) -> x509.KeyUsage:
