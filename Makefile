@@ -1,29 +1,63 @@
-# `make test` and `make demo` do all of their own set-up; the other targets each do one thing.
+# From a bare checkout, `make demo` and `make test` need nothing but Python 3.11 or newer: they do their own set-up.
+# Each other target does one thing; CI runs the same ones (.ci/run).
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+LOWEST := .venv-lowest
+# More arguments for pytest, or for the demo: make test ARGS="tests/engine -x"
+ARGS ?=
 
-.PHONY: test lint types contracts clean
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-$(STAMP): pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
-	touch $@
+.PHONY: demo test coverage lint types contracts golden docs bench lowest clean
 
-test: $(STAMP)
-	$(BIN)/python -m pytest -n 2
+# The program and what its demo needs.
+$(VENV)/.demo: pyproject.toml .ci/install
+	.ci/install $(PYTHON) $(VENV) demo
 
-lint: $(STAMP)
+# The same, and all that its developers need.
+$(VENV)/.installed: pyproject.toml .ci/install
+	.ci/install $(PYTHON) $(VENV) dev
+
+# The audit of an embedded world that has a few faults, so that its verdict is "not ready" and the demo has shown its worth.
+demo: $(VENV)/.demo
+	$(BIN)/quub-audit demo $(ARGS)
+
+test: $(VENV)/.installed
+	.ci/system-packages
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n 2 $(ARGS)
+
+# Judges what `make test` has measured.
+coverage: $(VENV)/.installed
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(STAMP)
+types: $(VENV)/.installed
 	$(BIN)/mypy
 
-contracts: $(STAMP)
-	$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+contracts: $(VENV)/.installed
+	$(BIN)/lint-imports --no-logo
+
+# Writes the expected reports anew; the difference is to be reviewed.
+golden: $(VENV)/.installed
+	$(BIN)/python -m tests.reporters.golden
+
+# Writes the generated pages anew: docs/items.
+docs: $(VENV)/.installed
+	$(BIN)/python .ci/docs.py
+
+bench: $(VENV)/.installed
+	$(BIN)/python -m bench $(ARGS)
+
+# The tests on the lowest versions that pyproject.toml allows.
+lowest: $(VENV)/.installed
+	$(BIN)/python .ci/lowest $(LOWEST) $(ARGS)
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(LOWEST) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* quub-audit-report demo-report
