@@ -160,7 +160,7 @@ def stages(region: Region, aws: Aws) -> Iterator[Stage]:
 def api_stage(subject: Stage, aws: Aws, wanted: DdosParameters) -> Finding:
     """Shield Advanced does not protect a stage by itself; only its web ACL counts."""
     limits = limits_before(subject.arn, subject.region, aws, wanted)
-    return settle(subject.arn, limits, (), subject.region, aws, wanted)
+    return judge_entry(subject.arn, limits, Shield(), wanted)
 
 
 @check(
@@ -320,8 +320,8 @@ def settle(
 ) -> Finding:
     """Judge an entry; Shield is asked only where no rule settles it, and its subscription only for a protection.
 
-    `resources` must all be protected, each an ARN, or the end of one with `*` for the account; none for an entry
-    that Shield Advanced cannot protect.
+    `resources` must all be protected, each an ARN, or the end of one with `*` for the account; none where Shield
+    Advanced has nothing to protect.
     """
     shield = Shield()
     if resources and not limits.holding:
