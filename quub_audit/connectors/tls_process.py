@@ -1,0 +1,238 @@
+"""sslyze as a process of its own: several targets share one, few run at once, and each ends at its deadline.
+
+See docs/decisions/010-sslyze-as-a-process.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from quub_audit.connectors.tls_answer import Target, read_output
+from quub_audit.errors import Malformed, Reportable, TimedOut, Unsupported
+from quub_audit.facts.tls import TlsScan
+
+COMMANDS = ("--sslv2", "--sslv3", "--tlsv1", "--tlsv1_1", "--tlsv1_2", "--tlsv1_3", "--certinfo")
+
+LARGEST_BATCH = 5
+"""Targets of one process. The start costs as much as one target, so more would save little and delay the first."""
+
+GATHER_S = 0.05
+"""How long a process that would start waits for others who want the same."""
+
+LARGEST_REPORT_BYTES = 32 * 1024 * 1024
+"""Of one process; a target takes about 0.25 MB."""
+
+LARGEST_TALK_BYTES = 4096
+"""Of what sslyze says on its standard error, the end."""
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """One target that somebody waits for."""
+
+    target: Target
+    ca_file: str
+    ends_at: float
+    """Monotonic."""
+    is_alone: bool = False
+    """It was in a batch that failed, and has the next process to itself."""
+    is_answered: threading.Event = field(default_factory=threading.Event)
+    answer: TlsScan | Reportable = field(default_factory=lambda: TimedOut("nothing was answered yet"))
+
+    def settle(self, answer: TlsScan | Reportable) -> None:
+        """Give the answer to who waits."""
+        self.answer = answer
+        self.is_answered.set()
+
+
+class Scanner:
+    """Runs sslyze for whoever asks, from any thread. Nothing is started before the first question."""
+
+    def __init__(self, *, processes: int = 0, command: Sequence[str] = (sys.executable, "-P", "-m", "sslyze")) -> None:
+        self._command = tuple(command)
+        self._most = processes or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else (0, 1))
+        self._lock = threading.Lock()
+        self._waiting: list[Request] = []
+        self._threads: set[threading.Thread] = set()
+        self._gathering = 0
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._is_closed = False
+
+    def scan(self, target: Target, *, ca_file: str, timeout_s: float) -> TlsScan:
+        """Scan one target; targets that are asked for meanwhile share a process. `ca_file` replaces the public roots.
+
+        Raises Unreachable, NotTls, TimedOut after `timeout_s` seconds, Malformed, Unsupported (sslyze does not start).
+        """
+        request = Request(target, ca_file, time.monotonic() + timeout_s)
+        with self._lock:
+            if self._is_closed:
+                raise TimedOut(f"{target}: not scanned, because the audit has ended")
+            self._waiting.append(request)
+            if len(self._threads) < self._most:
+                thread = threading.Thread(target=self._work, name="sslyze", daemon=True)
+                self._threads.add(thread)
+                self._gathering += 1
+                thread.start()
+        if not request.is_answered.wait(timeout_s):
+            raise TimedOut(
+                f"{target}: the handshakes were not done in {timeout_s:.0f} s",
+                next_step="raise --check-timeout, or look why the server is slow",
+            )
+        if isinstance(request.answer, TlsScan):
+            return request.answer
+        raise request.answer
+
+    def close(self) -> None:
+        """End every process; who still waits gets TimedOut."""
+        with self._lock:
+            self._is_closed = True
+            threads = list(self._threads)
+            for process in self._running:
+                _end(process)
+        for thread in threads:
+            thread.join(timeout=5)
+
+    def _work(self) -> None:
+        time.sleep(GATHER_S)
+        try:
+            with self._lock:
+                batch = self._take()
+                self._gathering -= 1
+            while batch:
+                self._scan_batch(batch)
+                with self._lock:
+                    batch = self._take()
+        finally:
+            with self._lock:
+                self._threads.discard(threading.current_thread())
+
+    def _take(self) -> Sequence[Request]:
+        """The oldest request with a fair share of those that can go with it. An empty answer ends the thread."""
+        now = time.monotonic()
+        self._waiting = [request for request in self._waiting if request.ends_at > now]
+        if self._is_closed:
+            for request in self._waiting:
+                request.settle(TimedOut(f"{request.target}: not scanned, because the audit has ended"))
+            self._waiting = []
+        if not self._waiting:
+            self._threads.discard(threading.current_thread())
+            return ()
+        first = self._waiting[0]
+        share = math.ceil(len(self._waiting) / max(1, self._gathering))
+        batch = [
+            request
+            for request in self._waiting
+            if request is first or (not request.is_alone and not first.is_alone and request.ca_file == first.ca_file)
+        ][: min(share, LARGEST_BATCH)]
+        self._waiting = [request for request in self._waiting if request not in batch]
+        return batch
+
+    def _scan_batch(self, batch: Sequence[Request]) -> None:
+        """Answer each request of the batch, or queue it to be tried alone when one may have spoilt it for all."""
+        now = time.monotonic()
+        ends_at = max(request.ends_at for request in batch)
+        if len(batch) > 1:  # a server that never ends must leave the others time for a second try
+            ends_at = now + (min(request.ends_at for request in batch) - now) / 2
+        answers: Mapping[Target, TlsScan | Reportable] = {}
+        failure: Reportable = Malformed("sslyze's report does not mention the server")
+        try:
+            answers = self._run([request.target for request in batch], batch[0].ca_file, ends_at)
+        except Reportable as error:
+            failure = error
+        except OSError as error:
+            failure = Unsupported(
+                f"sslyze could not be run: {error}", next_step="look whether it is installed and the disk has room"
+            )
+        finally:
+            self._hand_out(batch, answers, failure)
+
+    def _hand_out(
+        self, batch: Sequence[Request], answers: Mapping[Target, TlsScan | Reportable], failure: Reportable
+    ) -> None:
+        again = []
+        for request in batch:
+            answer = answers.get(request.target)
+            if answer is not None:
+                request.settle(answer)
+            elif len(batch) > 1:
+                request.is_alone = True
+                again.append(request)
+            else:
+                told = f"{request.target}: {failure.message}"
+                request.settle(type(failure)(told, next_step=failure.next_step))
+        with self._lock:
+            self._waiting[:0] = again
+
+    def _run(self, targets: Sequence[Target], ca_file: str, ends_at: float) -> Mapping[Target, TlsScan | Reportable]:
+        with tempfile.TemporaryDirectory(prefix="quub-audit-tls-") as name:
+            folder = Path(name)
+            report, listed, talk = folder / "report.json", folder / "targets", folder / "talk"
+            listed.write_text("".join(f"{spelled}\n" for spelled in dict.fromkeys(each.spelled for each in targets)))
+            command = [*self._command, "--quiet", "--mozilla_config", "disable", *COMMANDS]
+            command += ["--json_out", str(report), "--targets_in", str(listed)]
+            if ca_file:
+                command += ["--certinfo_ca_file", ca_file]
+            code = self._wait_for(command, folder, talk, ends_at)
+            if not report.is_file() or code != 0:
+                raise Malformed(f"sslyze ended with exit code {code} and without a report: {_end_of(talk)}")
+            size = report.stat().st_size
+            if size > LARGEST_REPORT_BYTES:
+                raise Malformed(f"sslyze's report has {size} bytes, expected at most {LARGEST_REPORT_BYTES}")
+            return read_output(report.read_bytes(), targets, has_ca_file=bool(ca_file))
+
+    def _wait_for(self, command: Sequence[str], folder: Path, talk: Path, ends_at: float) -> int:
+        """The exit code. Raises TimedOut, and ends the process, when `ends_at` comes first."""
+        with talk.open("wb") as written:
+            process = subprocess.Popen(
+                command,
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=written,
+                start_new_session=True,
+            )
+        with self._lock:
+            self._running.add(process)
+            if self._is_closed:
+                _end(process)
+        try:
+            code = process.wait(timeout=max(0.0, ends_at - time.monotonic()))
+        except subprocess.TimeoutExpired as error:
+            raise TimedOut(
+                "the handshakes were not done in time",
+                next_step="raise --check-timeout, or look why the server is slow",
+            ) from error
+        finally:
+            with self._lock:
+                self._running.discard(process)
+                _end(process)
+            process.wait()
+        if self._is_closed:
+            raise TimedOut("the scan was ended with the audit")
+        return code
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill the process and what it started, unless it has ended by itself."""
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _end_of(talk: Path) -> str:
+    with talk.open("rb") as written:
+        written.seek(max(0, talk.stat().st_size - LARGEST_TALK_BYTES))
+        text = written.read().decode(errors="replace")
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["it said nothing"]
+    return "".join(c if c.isprintable() else " " for c in lines[-1])[:300]
