@@ -61,6 +61,8 @@ class Authority:
             is_authority=True,
         )
         self.ca_pem: bytes = _pem(self._root)
+        self.issuer_pin: str = _pin(self._middle_key)
+        """SHA-256 of the public key (SPKI) that signs the leaves, base64: what outlives their renewal."""
 
     def write_ca(self, folder: Path) -> Path:
         """`ca.pem` in `folder`: the root that clients should trust."""

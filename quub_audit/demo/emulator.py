@@ -1,0 +1,122 @@
+"""An emulated AWS (moto) in this process, on a free port of 127.0.0.1: nothing of it leaves the machine."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from quub_audit.errors import MissingExtra
+
+_INSTALL = "the demo emulates AWS with moto, which is not installed; pip install 'quub-audit[demo]'"
+
+_LEAN: Mapping[str, str] = {"MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}
+"""The emulator reads it when it makes the EC2 of a region: 500 images that nobody here looks at."""
+
+_IDLE_S = 10.0
+"""How long a connection may say nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emulator:
+    """The emulated AWS while it is up."""
+
+    address: str
+    """`http://127.0.0.1:port`, the endpoint of every service."""
+
+    def session(self, account_id: str, region: str) -> Any:
+        """A boto3 session of an operator of the account; the operator may do everything."""
+        import boto3
+
+        operator = boto3.Session(aws_access_key_id="operator", aws_secret_access_key="operator", region_name=region)
+        role = f"arn:aws:iam::{account_id}:role/operator"
+        answer = self.client(operator, "sts").assume_role(RoleArn=role, RoleSessionName="demo")
+        return boto3.Session(
+            aws_access_key_id=answer["Credentials"]["AccessKeyId"],
+            aws_secret_access_key=answer["Credentials"]["SecretAccessKey"],
+            aws_session_token=answer["Credentials"]["SessionToken"],
+            region_name=region,
+        )
+
+    def client(self, session: Any, service: str) -> Any:
+        """A client of `session` that talks to this emulator, whatever proxy the process environment names."""
+        from botocore.config import Config
+
+        return session.client(
+            service, endpoint_url=self.address, config=Config(proxies={}, retries={"total_max_attempts": 1})
+        )
+
+
+@contextlib.contextmanager
+def emulated_aws(account_ids: Sequence[str], region: str) -> Iterator[Emulator]:
+    """An AWS without anything in it; at exit its port is closed, and what stood in the accounts is forgotten.
+
+    Raises MissingExtra when the emulator is not installed.
+    """
+    application, handler = _load(account_ids, region)
+    from werkzeug.serving import ThreadedWSGIServer
+
+    server = ThreadedWSGIServer("127.0.0.1", 0, application, handler=handler)
+    server.daemon_threads = False  # so that closing it waits for the last answer
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield Emulator(address=f"http://127.0.0.1:{server.server_port}")
+    finally:
+        try:
+            _forget(server.server_port)
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+
+def _load(account_ids: Sequence[str], region: str) -> tuple[Any, Any]:
+    """The emulator's WSGI application, and a handler of requests that logs none."""
+    try:
+        with _process_environment(_LEAN):
+            from moto.backends import get_backend
+            from moto.moto_server.werkzeug_app import (
+                DomainDispatcherApplication,
+                MotoRequestHandler,
+                create_backend_app,
+            )
+
+            for account_id in account_ids:
+                get_backend("ec2")[account_id][region]
+    except ImportError as error:
+        raise MissingExtra(_INSTALL) from error
+
+    class Silent(MotoRequestHandler):
+        timeout = _IDLE_S
+
+        def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002  the base class's own name
+            pass
+
+    return DomainDispatcherApplication(create_backend_app), Silent
+
+
+def _forget(port: int) -> None:
+    """Everything in every account, as its documentation wants it: over HTTP."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_IDLE_S)
+    with contextlib.closing(connection):
+        connection.request("POST", "/moto-api/reset")
+        connection.getresponse().read()
+
+
+@contextlib.contextmanager
+def _process_environment(changes: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in changes}
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,158 @@
+"""The embedded world: an emulated AWS, TLS endpoints, a Quub API and a repository, all on loopback, for one audit."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from quub_audit.demo import declarations, endpoints, repository
+from quub_audit.demo.authority import Authority, make_pin
+from quub_audit.demo.cloud import (
+    PRODUCTION,
+    REGION,
+    STAGING,
+    Credentials,
+    furnish_production,
+    furnish_staging,
+)
+from quub_audit.demo.declarations import DOMAIN, QUUB_HOST, Places
+from quub_audit.demo.emulator import emulated_aws
+from quub_audit.errors import UsageError
+
+_ONE_YEAR_HSTS = "max-age=31536000; includeSubDomains"
+_ONE_DAY_HSTS = "max-age=86400"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoWorld:
+    """What is up, and how an audit gets at it."""
+
+    environments_file: Path
+    """waivers.yaml and attestations.yaml lie beside it where there are any."""
+    environment: str = "production"
+    environ: Mapping[str, str] = field(repr=False)
+    """The whole process environment of the audit."""
+    about: tuple[str, ...]
+    """Lines for people: what is up, and where."""
+
+
+@contextlib.contextmanager
+def demo_world(folder: Path, *, healthy: bool) -> Iterator[DemoWorld]:
+    """The world, with its files in the empty or missing `folder`; everything of it has ended at exit.
+
+    Healthy, every item of the checklist passes. Otherwise five fail, one is waived and one is attested: a credential
+    lies in the history, in code and in a task definition; one endpoint speaks TLS 1.0 and plain HTTP; pins are not
+    compared; a database is open to the world; floods are counted and not held back; a key is renewed by hand.
+
+    One world at a time in a process: the emulator's accounts are the process's own.
+    Raises MissingExtra without moto, and UsageError when git is missing or the folder is not empty.
+    """
+    at = datetime.now(UTC)
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise UsageError(f"{folder} is not empty; give the demo a folder of its own")
+    authority = Authority(at=at)
+    authority.write_ca(folder)
+    credentials = Credentials(org_id="org_4711")
+    with contextlib.ExitStack() as running:
+        emulator = running.enter_context(emulated_aws((PRODUCTION, STAGING), REGION))
+        furnish_production(emulator, credentials, authority.issue(f"*.{DOMAIN}"), healthy=healthy)
+        furnish_staging(emulator, Credentials(org_id="org_4712"))
+        checkout = repository.build(
+            folder / "quub-app", healthy=healthy, pins=(authority.issuer_pin, make_pin("in reserve"))
+        )
+        places = _serve(running, folder, authority, credentials, aws=emulator.address, healthy=healthy)
+        file = _declare(folder, places, at, healthy=healthy)
+        yield DemoWorld(environments_file=file, environ=_process_environment(folder), about=_describe(places, checkout))
+
+
+def _serve(
+    running: contextlib.ExitStack,
+    folder: Path,
+    authority: Authority,
+    credentials: Credentials,
+    *,
+    aws: str,
+    healthy: bool,
+) -> Places:
+    """Start every server; `running` ends them."""
+    keys = folder / "tls"
+    keys.mkdir(mode=0o700)
+
+    def shut() -> str:
+        return f"{endpoints.LOOPBACK}:{running.enter_context(endpoints.closed_port())}"
+
+    def tls(name: str, *, days: int = 90) -> ssl.SSLContext:
+        identity = authority.issue(f"{name}.{DOMAIN}", ends_in=timedelta(days=days))
+        return endpoints.modern_tls(identity, keys, name)
+
+    if healthy:
+        partners_tls, partners_plain = tls("partners"), shut()
+        console_tls, hsts = tls("console"), _ONE_YEAR_HSTS
+        database = running.enter_context(endpoints.closed_port())
+    else:
+        ends_soon = authority.issue(f"partners.{DOMAIN}", ends_in=timedelta(days=9))
+        partners_tls = endpoints.outdated_tls(ends_soon, keys, "partners")
+        partners_plain = running.enter_context(endpoints.served(endpoints.service("partners")))
+        console_tls, hsts = tls("console", days=21), _ONE_DAY_HSTS
+        database = running.enter_context(endpoints.open_port())
+    services = {
+        "orders": (endpoints.service("orders"), tls("orders")),
+        "partners": (endpoints.service("partners"), partners_tls),
+        "console": (endpoints.service("console", hsts=hsts), console_tls),
+        "stream": (endpoints.stream("stream"), tls("stream")),
+    }
+    redirect = endpoints.served(endpoints.redirect_to(f"console.{DOMAIN}"))
+    quub_tls = endpoints.modern_tls(authority.issue(QUUB_HOST), keys, "quub")
+    return Places(
+        aws=aws,
+        https={name: running.enter_context(endpoints.served(*each)) for name, each in services.items()},
+        plain={
+            "orders": shut(),
+            "partners": partners_plain,
+            "console": running.enter_context(redirect),
+            "stream": shut(),
+        },
+        closed_ports=(database, running.enter_context(endpoints.closed_port())),
+        quub=running.enter_context(endpoints.served(endpoints.quub_api(credentials.api_key), quub_tls)),
+        repository="quub-app",
+    )
+
+
+def _declare(folder: Path, places: Places, at: datetime, *, healthy: bool) -> Path:
+    file = folder / "environments.yaml"
+    file.write_text(declarations.environments(places), encoding="utf-8")
+    if not healthy:
+        (folder / "waivers.yaml").write_text(declarations.waivers(at.date()), encoding="utf-8")
+        (folder / "attestations.yaml").write_text(declarations.attestations(at.date()), encoding="utf-8")
+    return file
+
+
+def _process_environment(folder: Path) -> Mapping[str, str]:
+    """Nothing of the user's own: no profile, no proxy and no instance role leads the audit elsewhere."""
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": str(folder),
+        "LC_ALL": "C.UTF-8",
+        "NO_PROXY": f"{endpoints.LOOPBACK},localhost",
+        "AWS_ACCESS_KEY_ID": "quub-audit-demo",
+        "AWS_SECRET_ACCESS_KEY": secrets.token_urlsafe(30),
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def _describe(places: Places, checkout: Path) -> tuple[str, ...]:
+    return (
+        f"AWS, emulated by moto at {places.aws}: accounts {PRODUCTION} (production) and {STAGING} (staging)",
+        *(f"{name}.{DOMAIN} at {address}" for name, address in places.https.items()),
+        f"the Quub API, a stand-in for it, as {QUUB_HOST} at {places.quub}",
+        f"the sample service's repository in {checkout}",
+    )
