@@ -1,0 +1,262 @@
+"""One HTTP/1.1 exchange on one connection, bounded in time and in bytes.
+
+It stands on httpcore, which httpx stands on too: httpx itself can be given neither a connection that is made already
+(the address is chosen by the caller, the name stays in SNI and Host), nor a bound on the whole exchange, and it
+decompresses a body before anybody can look at its length.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import httpcore
+
+from quub_audit.connectors.base import seconds_left
+from quub_audit.errors import Malformed, NotTls, Reportable, TimedOut, Unreachable
+
+MAX_BODY_BYTES = 1024 * 1024
+"""Longest body that is read, as it travels; what is decompressed from it is bounded by the same."""
+
+MAX_READ_BYTES = 4 * MAX_BODY_BYTES
+"""Everything that is read from one connection, with headers, interim answers and the frames of chunks."""
+
+_NO_TLS_REASONS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER")
+_LEGACY_SERVER_CONNECT = 0x4
+"""`SSL_OP_LEGACY_SERVER_CONNECT`, which the ssl module names only from Python 3.12 on."""
+
+
+class NoAnswer(Exception):
+    """Connected, but nothing of HTTP came; `error` says it in the words of a report."""
+
+    def __init__(self, error: Reportable, *, is_transient: bool) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.is_transient = is_transient
+        """Whether the connection only ended: another may fare better."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What is sent, and in whose name errors speak."""
+
+    subject: str
+    place: str
+    """`address:port` that is connected to."""
+    method: str
+    is_tls: bool
+    host: str
+    """Name for SNI, ASCII; an IP address without brackets."""
+    target: str
+    """Path and query, percent-encoded."""
+    headers: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawAnswer:
+    """What came, as it travelled."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+    is_cut: bool
+    """Whether the body goes on after `MAX_BODY_BYTES`."""
+
+
+def open_trust() -> ssl.SSLContext:
+    """TLS with whatever the server has, old protocols and weak suites too, and any certificate: others judge those."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.options |= _LEGACY_SERVER_CONNECT | ssl.OP_IGNORE_UNEXPECTED_EOF
+    return context
+
+
+def exchange(
+    connection: socket.socket, request: Request, trust: ssl.SSLContext | None, *, timeout_s: float
+) -> RawAnswer:
+    """Send one request and read its answer, all within `timeout_s` seconds; the connection is ended in any case.
+
+    Raises NoAnswer, NotTls, TimedOut, Unreachable (TLS came to no agreement), Malformed (broken or boundless).
+    """
+    stream = _Stream(connection, time.monotonic() + timeout_s, f"{request.subject}: {request.place}")
+    try:
+        return _exchange(stream, request, trust)
+    except TimeoutError as error:
+        done = "gave no complete answer" if stream.start else "took the connection and answered nothing"
+        raise TimedOut(
+            f"{request.subject}: {request.place} {done} in {timeout_s:.1f} s",
+            next_step="look whether the service behind it is up and answers from where the audit runs",
+        ) from error
+    except ssl.SSLError as error:
+        raise _tls_error(request, stream, error) from error
+    except OSError as error:
+        raise _broken(request, stream, error.strerror or str(error)) from error
+    except httpcore.RemoteProtocolError as error:
+        raise _broken(request, stream, str(error)) from error
+    except (httpcore.ProtocolError, ValueError):
+        # Not chained: the library's words quote the header that it refused.
+        raise Malformed(
+            f"{request.subject}: no request to {request.place} can be formed from its name and path",
+            next_step="correct the host name or the path",
+        ) from None
+    finally:
+        stream.close()
+
+
+def _exchange(stream: _Stream, request: Request, trust: ssl.SSLContext | None) -> RawAnswer:
+    scheme = b"https" if request.is_tls else b"http"
+    host = request.host.encode("ascii")
+    url = httpcore.URL(scheme=scheme, host=host, port=None, target=request.target.encode("ascii"))
+    connection = httpcore.HTTPConnection(
+        origin=url.origin, ssl_context=trust, network_backend=_Connected(stream), http1=True, http2=False
+    )
+    headers = [(name.encode("ascii"), value.encode("ascii")) for name, value in request.headers]
+    with connection, connection.stream(request.method, url, headers=headers) as answer:
+        body = bytearray()
+        if answer.status != 101:
+            for chunk in answer.iter_stream():
+                body += chunk
+                if len(body) > MAX_BODY_BYTES:
+                    break
+        return RawAnswer(
+            status=answer.status,
+            headers=tuple(answer.headers),
+            body=bytes(body[:MAX_BODY_BYTES]),
+            is_cut=len(body) > MAX_BODY_BYTES,
+        )
+
+
+def _tls_error(request: Request, stream: _Stream, error: ssl.SSLError) -> Exception:
+    reason = error.reason or str(error)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Unreachable(
+            f"{request.subject}: the certificate of {request.place} is not trusted: {error.verify_message}",
+            next_step="set ca_file to the authority that signed it",
+        )
+    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        return _broken(request, stream, "the connection was closed")
+    if stream.is_secure or not any(known in reason for known in _NO_TLS_REASONS):
+        if stream.start:
+            return Malformed(f"{request.subject}: the answer of {request.place} broke off: {_word(reason)}")
+        return Unreachable(
+            f"{request.subject}: {request.place} agreed to no TLS: {_word(reason)}",
+            next_step="look which protocols, suites and client certificates it wants",
+        )
+    return NotTls(
+        f"{request.subject}: {request.place} speaks no TLS: {_word(reason)}",
+        next_step="declare the port that speaks TLS, or put TLS on this one",
+    )
+
+
+def _broken(request: Request, stream: _Stream, reason: str) -> Exception:
+    """What a connection that ended, or an answer that cannot be read, amounts to: by what had come until then."""
+    named = f"{request.subject}: {request.place}"
+    if request.is_tls and not stream.is_secure:
+        error: Reportable = NotTls(
+            f"{named} ends the connection instead of speaking TLS: {_word(reason)}",
+            next_step="look whether TLS is served there under this name",
+        )
+        return NoAnswer(error, is_transient=True)
+    if not stream.start:
+        error = Malformed(
+            f"{named} ends the connection without an answer: {_word(reason)}",
+            next_step="look in the log of the server why",
+        )
+        return NoAnswer(error, is_transient=True)
+    if not (stream.start.startswith(b"HTTP/") or b"HTTP/".startswith(stream.start)):
+        error = Malformed(f"{named} answers with something that is no HTTP", next_step="look what listens there")
+        return NoAnswer(error, is_transient=False)
+    return Malformed(
+        f"{named} answers with HTTP that breaks off or cannot be read: {_word(reason)}",
+        next_step="look in the log of the server why",
+    )
+
+
+def _word(text: str) -> str:
+    """Words of a peer or a library in one short printable line."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= 120 else f"{line[:120]}..."
+
+
+class _Stream(httpcore.NetworkStream):
+    """A connection that ends at a moment, whatever the peer does, and yields so many bytes and no more."""
+
+    def __init__(self, connection: socket.socket, ends_at: float, named: str) -> None:
+        self._socket = connection
+        self._ends_at = ends_at
+        self._named = named
+        self._bytes_read = 0
+        self.start = b""
+        """The first bytes that came, at most 16; of what TLS carries."""
+        self.is_secure = False
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        self._set_timeout()
+        received = self._socket.recv(max_bytes)
+        self._bytes_read += len(received)
+        self.start += received[: 16 - len(self.start)]
+        if self._bytes_read > MAX_READ_BYTES:
+            raise Malformed(
+                f"{self._named} sends {MAX_READ_BYTES} bytes and comes to no answer",
+                next_step="look what listens there",
+            )
+        return received
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._set_timeout()
+        try:
+            self._socket.sendall(buffer)
+        except TimeoutError:
+            raise
+        except OSError as error:  # httpcore then reads on: the peer may have answered before it closed
+            raise httpcore.WriteError(str(error)) from error
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> _Stream:
+        self._set_timeout()
+        plain = self._socket
+        try:
+            self._socket = ssl_context.wrap_socket(plain, server_hostname=server_hostname)
+        except BaseException:
+            plain.close()
+            raise
+        self.is_secure = True
+        return self
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._socket if info == "ssl_object" and isinstance(self._socket, ssl.SSLSocket) else None
+
+    def _set_timeout(self) -> None:
+        """Raises TimeoutError at the end of the exchange, TimedOut at the end of the check."""
+        left = self._ends_at - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._socket.settimeout(seconds_left(left))
+
+
+class _Connected(httpcore.NetworkBackend):
+    """Gives out the one connection that there is."""
+
+    def __init__(self, stream: _Stream) -> None:
+        self._stream = stream
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> _Stream:
+        return self._stream
