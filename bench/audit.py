@@ -1,0 +1,101 @@
+"""The demo's audit beside its slowest item alone, and its AWS part beside a bare script that asks the same."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from bench.peers import Surroundings, relayed, requests_since
+from bench.timing import Comparison, medians, process
+from quub_audit.connectors.evidence import read_bundle
+
+DELAY_MS = 50
+WHOLE_LIMIT = 1.5
+AWS_LIMIT = 1.3
+ANY_VERDICT = (0, 1, 3)
+
+
+def audit(world: Surroundings, environments: Path, out: Path, *options: str) -> Callable[[], object]:
+    """A call that runs the whole command, reports included."""
+    return process(
+        str(Path(sys.executable).with_name("quub-audit")),
+        *("run", "--env", "production", "--environments", str(environments), "--out", str(out), "-q", *options),
+        env=world.environ,
+        codes=ANY_VERDICT,
+    )
+
+
+def compare_whole(world: Surroundings, folder: Path, rounds: int) -> Iterator[Comparison]:
+    out = folder / "report"
+    audit(world, world.environments, out)()
+    ids = [item["id"] for item in json.loads((out / "result.json").read_text(encoding="utf-8"))["items"]]
+    alone = {}
+    for id_ in ids:
+        call = audit(world, world.environments, folder / "alone", "--only", id_)
+        before = time.perf_counter()
+        call()
+        alone[id_] = time.perf_counter() - before
+    slowest = max(alone, key=lambda id_: alone[id_])
+    taken = medians(
+        {
+            "whole": audit(world, world.environments, out),
+            "alone": audit(world, world.environments, folder / "alone", "--only", slowest),
+        },
+        rounds=rounds,
+    )
+    yield Comparison(
+        name=f"demo audit, all {len(ids)} items",
+        seconds=taken["whole"],
+        against=f"{slowest} alone",
+        against_seconds=taken["alone"],
+        limit=WHOLE_LIMIT,
+    )
+
+
+def compare_aws(world: Surroundings, folder: Path, rounds: int) -> Iterator[Comparison | str]:
+    with relayed(world.address, delay_ms=DELAY_MS) as relay:
+        environments, bundle = world.only_aws(relay), folder / "evidence.jsonl.gz"
+        audit(world, environments, folder / "aws", "--record", str(bundle))()
+        asked = requests_since(relay)
+        yield _say_requests(asked)
+
+        script = folder / "calls.json"
+        script.write_text(json.dumps({"endpoint": relay, "roles": world.roles(), "calls": _calls(bundle)}))
+        ideal = process(sys.executable, "-m", "bench.ideal", str(script), env=world.environ)
+        ideal()
+        yield _say_difference(asked, requests_since(relay))
+
+        taken = medians({"audit": audit(world, environments, folder / "aws"), "ideal": ideal}, rounds=rounds)
+        yield Comparison(
+            name=f"AWS part of the audit, {DELAY_MS} ms added to answers",
+            seconds=taken["audit"],
+            against="bare boto3 script, 16 threads",
+            against_seconds=taken["ideal"],
+            limit=AWS_LIMIT,
+        )
+
+
+def _calls(bundle: Path) -> list[list[object]]:
+    """Account, region, operation and arguments of every question to AWS that was sent."""
+    calls: list[list[object]] = []
+    for question, _ in read_bundle(bundle).ledger.answered():
+        if question.connector == "aws":
+            account, _, region = question.target.partition("/")
+            calls.append([account, region, question.name, json.loads(question.arguments or "{}")])
+    return calls
+
+
+def _say_requests(asked: list[str]) -> str:
+    repeated = {name: times for name, times in Counter(asked).items() if times > 1}
+    lines = [f"AWS requests: {len(asked)}, of them sent twice: {sum(repeated.values()) - len(repeated)} (want 0)"]
+    return "\n".join([*lines, *(f"  {times} times {name}" for name, times in sorted(repeated.items()))])
+
+
+def _say_difference(audit: list[str], ideal: list[str]) -> str:
+    return (
+        f"AWS requests of the bare script: {len(ideal)}; the audit sends {len(audit) - len(ideal):+d} (want at most +2)"
+    )
