@@ -1,4 +1,4 @@
-"""The demo's world and relays before it, each in a process of its own: they share no interpreter with what is measured."""
+"""The demo's world and relays before it, each in a process of its own, apart from what is measured."""
 
 from __future__ import annotations
 
