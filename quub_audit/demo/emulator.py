@@ -30,25 +30,39 @@ class Emulator:
 
     def session(self, account_id: str, region: str) -> Any:
         """A boto3 session of an operator of the account; the operator may do everything."""
-        import boto3
-
-        operator = boto3.Session(aws_access_key_id="operator", aws_secret_access_key="operator", region_name=region)
         role = f"arn:aws:iam::{account_id}:role/operator"
-        answer = self.client(operator, "sts").assume_role(RoleArn=role, RoleSessionName="demo")
-        return boto3.Session(
-            aws_access_key_id=answer["Credentials"]["AccessKeyId"],
-            aws_secret_access_key=answer["Credentials"]["SecretAccessKey"],
-            aws_session_token=answer["Credentials"]["SessionToken"],
-            region_name=region,
+        nobody = _session(region, aws_access_key_id="operator", aws_secret_access_key="operator")
+        issued = self.client(nobody, "sts").assume_role(RoleArn=role, RoleSessionName="demo")["Credentials"]
+        return _session(
+            region,
+            aws_access_key_id=issued["AccessKeyId"],
+            aws_secret_access_key=issued["SecretAccessKey"],
+            aws_session_token=issued["SessionToken"],
         )
 
     def client(self, session: Any, service: str) -> Any:
         """A client of `session` that talks to this emulator, whatever proxy the process environment names."""
         from botocore.config import Config
 
-        return session.client(
-            service, endpoint_url=self.address, config=Config(proxies={}, retries={"total_max_attempts": 1})
+        config = Config(
+            proxies={}, use_fips_endpoint=False, use_dualstack_endpoint=False, retries={"total_max_attempts": 1}
         )
+        return session.client(service, endpoint_url=self.address, config=config)
+
+
+def _session(region: str, **credentials: str) -> Any:
+    """A session that reads none of the user's own AWS files and profiles."""
+    import boto3
+    import botocore.session
+
+    bare = botocore.session.Session(
+        session_vars={
+            "profile": (None, None, None, None),
+            "config_file": (None, None, os.devnull, None),
+            "credentials_file": (None, None, os.devnull, None),
+        }
+    )
+    return boto3.Session(botocore_session=bare, region_name=region, **credentials)
 
 
 @contextlib.contextmanager

@@ -89,7 +89,7 @@ def _serve(
         return f"{endpoints.LOOPBACK}:{running.enter_context(endpoints.closed_port())}"
 
     def tls(name: str, *, days: int = 90) -> ssl.SSLContext:
-        identity = authority.issue(f"{name}.{DOMAIN}", ends_in=timedelta(days=days))
+        identity = authority.issue(f"{name}.{DOMAIN}", ends_in=timedelta(days=days, hours=1))
         return endpoints.modern_tls(identity, keys, name)
 
     if healthy:
@@ -97,7 +97,7 @@ def _serve(
         console_tls, hsts = tls("console"), _ONE_YEAR_HSTS
         database = running.enter_context(endpoints.closed_port())
     else:
-        ends_soon = authority.issue(f"partners.{DOMAIN}", ends_in=timedelta(days=9))
+        ends_soon = authority.issue(f"partners.{DOMAIN}", ends_in=timedelta(days=9, hours=1))
         partners_tls = endpoints.outdated_tls(ends_soon, keys, "partners")
         partners_plain = running.enter_context(endpoints.served(endpoints.service("partners")))
         console_tls, hsts = tls("console", days=21), _ONE_DAY_HSTS
