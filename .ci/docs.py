@@ -1,0 +1,177 @@
+"""Writes docs/items: one page an item, from checklist.yaml, the docstring of its module and its parameters.
+
+`python .ci/docs.py` writes the pages, and deletes those of items that are no more.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from quub_audit.config.checklist import read_policy
+from quub_audit.config.mistakes import Mistakes
+from quub_audit.model.checklist import Item
+from quub_audit.model.status import Grade
+from quub_audit.registry import CheckModule, Registry
+from quub_audit.sdk import Check, Parameters, Subjects
+
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "docs" / "items"
+HEADING = re.compile(r"^(?P<name>[A-Z][a-z]+)  +(?P<text>\S.*)$")
+WRITTEN = "<!-- Written by `make docs` from checklist.yaml and the check's module. Change those. -->\n"
+GRADES: Mapping[Grade, str] = {
+    Grade.LIVE: "the running system was asked or tried",
+    Grade.CONTROL_PLANE: "the owner's API describes the running system",
+    Grade.ARTIFACT: "a file that a pipeline made",
+    Grade.REPOSITORY: "code at the audited commit",
+    Grade.HUMAN: "somebody's word",
+}
+KINDS = {
+    "integer": "whole number",
+    "number": "number",
+    "string": "text",
+    "boolean": "true or false",
+    "null": "nothing",
+}
+"""Types of JSON Schema in words."""
+
+
+def read_items() -> tuple[Item, ...]:
+    """The shipped checklist as it is for production. Raises ConfigurationError when it has mistakes."""
+    mistakes = Mistakes()
+    policy = read_policy(None, Registry.discover(), mistakes)
+    mistakes.raise_if_any()
+    return policy.checklist("production").items
+
+
+def pages() -> dict[str, str]:
+    """Every page by its file name."""
+    registry = Registry.discover()
+    items = read_items()
+    written = {"README.md": index(items)}
+    for item in items:
+        names = dict.fromkeys(name.partition("/")[0] for name in item.checks)
+        modules = [module for name in names if isinstance(module := registry.load(name), CheckModule)]
+        written[f"{item.id}.md"] = "\n".join(page(item, modules))
+    return written
+
+
+def index(items: Iterable[Item]) -> str:
+    lines = [WRITTEN, "# Items", "", "What the shipped checklist asks for. Ids are public and do not change."]
+    place = ("", "")
+    for item in items:
+        if (item.section, item.group) != place:
+            place = (item.section, item.group)
+            lines += ["", f"## {item.section}: {item.group}", "", "| item | id | severity |", "| --- | --- | --- |"]
+        lines.append(f"| [{cell(item.title)}]({item.id}.md) | `{item.id}` | {item.severity.value} |")
+    return "\n".join(lines) + "\n"
+
+
+def page(item: Item, modules: list[CheckModule]) -> Iterator[str]:
+    checks = [check for module in modules for check in module.checks]
+    yield from (WRITTEN, f"# {item.title}", "")
+    yield (
+        f"`{item.id}`. Severity {item.severity.value}. "
+        f"To pass it takes {item.min_evidence.value.replace('_', ' ')} evidence or better: {GRADES[item.min_evidence]}."
+    )
+    for module in modules:
+        yield from statement(module.doc)
+    yield from parameters(item, modules)
+    yield from ("", "## Checks", "", "| check | looks at | evidence |", "| --- | --- | --- |")
+    for check in checks:
+        active = " Active: only with `--allow-active`." if check.is_active else ""
+        grade = check.grade.value.replace("_", " ")
+        yield f"| {cell(check.title)}.{active} | {cell(looks_at(check))} | {grade} |"
+    permissions = sorted({name for check in checks for name in check.permissions})
+    if permissions:
+        yield from ("", "## Permissions in AWS", "", *(f"- `{name}`" for name in permissions))
+    yield from ("", "## How to mend it", "", item.remediation)
+    yield from ("", "## References", "", *(f"- {reference}" for reference in item.references), "")
+
+
+def statement(doc: str) -> Iterator[str]:
+    """The first sentence, the headings as a table, and what stands below them."""
+    first, headings, rest = parse(doc)
+    yield from ("", first, "", "| | |", "| --- | --- |")
+    yield from (f"| **{name}** | {cell(text)} |" for name, text in headings.items())
+    for paragraph in rest:
+        yield from ("", paragraph)
+
+
+def parse(doc: str) -> tuple[str, dict[str, str], list[str]]:
+    """A module's docstring: its first paragraph, its headings with their texts, and further paragraphs."""
+    first, headings, rest, name = "", dict[str, str](), list[str](), ""
+    for paragraph in doc.replace("``", "`").strip().split("\n\n"):
+        lines = paragraph.splitlines()
+        if not HEADING.match(lines[0]):
+            text = "\n".join(line.strip() for line in lines)
+            first, rest = (first, [*rest, text]) if first else (text, rest)
+            continue
+        for line in lines:
+            found = HEADING.match(line)
+            name = found["name"] if found else name
+            headings[name] = found["text"] if found else f"{headings[name]} {line.strip()}"
+    return first, headings, rest
+
+
+def parameters(item: Item, modules: Iterable[CheckModule]) -> Iterator[str]:
+    models = list(dict.fromkeys(model for module in modules for model in module.parameters))
+    if not models:
+        return
+    yield from ("", "## Parameters", "", "What `with:` may set in a checklist.", "")
+    yield from ("| name | value | default | |", "| --- | --- | --- | --- |")
+    for model in models:
+        for name, schema in model.model_json_schema()["properties"].items():
+            cells = (f"`{name}`", kind(schema, model), default(item, name, schema), schema.get("description", ""))
+            yield f"| {' | '.join(map(cell, cells))} |"
+
+
+def kind(schema: Mapping[str, Any], model: type[Parameters]) -> str:
+    if "$ref" in schema:
+        schema = model.model_json_schema()["$defs"][schema["$ref"].rpartition("/")[2]]
+    if "enum" in schema:
+        return " or ".join(f"`{value}`" for value in schema["enum"])
+    if "anyOf" in schema:
+        return " or ".join(kind(each, model) for each in schema["anyOf"])
+    if schema.get("type") == "array":
+        return f"list of {kind(schema.get('items', {}), model)}"
+    return KINDS.get(str(schema.get("type")), "mapping")
+
+
+def default(item: Item, name: str, schema: Mapping[str, Any]) -> str:
+    value = item.parameters.get(name, schema.get("default"))
+    text = f"`{json.dumps(value, ensure_ascii=False)}`"
+    return f"{text}, set by the checklist" if name in item.parameters else text
+
+
+def looks_at(check: Check) -> str:
+    """From the subject back to the target that environments.yaml declares."""
+    steps: list[str] = []
+    each: Any = check.each
+    while isinstance(each, Subjects):
+        steps.append(each.name.strip("_").replace("_", " "))
+        each = each.each
+    return ", of ".join([*steps, f"each `{each.__name__}`"])
+
+
+def cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def main() -> int:
+    FOLDER.mkdir(exist_ok=True)
+    wanted = pages()
+    for old in FOLDER.glob("*.md"):
+        if old.name not in wanted:
+            old.unlink()
+    for name, text in wanted.items():
+        (FOLDER / name).write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
