@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from quub_audit.demo.authority import Identity
+from quub_audit.demo.credentials import Credentials
 from quub_audit.demo.emulator import Emulator
 
 REGION = "eu-central-1"
@@ -23,19 +23,6 @@ PARTNERS = ("192.0.2.16/28", "198.51.100.64/29")
 _EVERYWHERE = "0.0.0.0/0"
 _SERVICE_PORT = 3000
 _DATABASE_PORT = 5432
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
-    """What Quub would issue for one environment; made up for one run, and of no use anywhere."""
-
-    org_id: str
-    api_key: str = field(repr=False, default_factory=lambda: f"quub_{secrets.token_hex(24)}")
-    api_secret: str = field(repr=False, default_factory=lambda: secrets.token_hex(32))
-
-    def as_json(self) -> str:
-        """As the service's code wants it in the store."""
-        return json.dumps({"apiKey": self.api_key, "apiSecret": self.api_secret, "orgId": self.org_id})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

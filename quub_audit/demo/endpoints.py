@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from quub_audit.demo.authority import Identity
+from quub_audit.demo.credentials import Credentials
 
 LOOPBACK = "127.0.0.1"
 PATHS = ("/", "/health", "/ready")
@@ -39,18 +40,35 @@ class Reply:
     body: bytes = b""
 
 
-Service = Callable[[str, Mapping[str, str]], Reply]
-"""From path and headers (names in lower case) to the answer."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One HTTP request without a body."""
+
+    method: str
+    target: str
+    """The path, and the query if there is one."""
+    headers: Mapping[str, str]
+    """By name in lower case."""
+
+    @property
+    def path(self) -> str:
+        """Without the query."""
+        return self.target.partition("?")[0]
+
+
+Service = Callable[[Asked], Reply]
 
 
 def service(name: str, *, hsts: str = "") -> Service:
     """Answers `PATHS` with JSON and everything else with 404; `hsts` is its Strict-Transport-Security header."""
 
-    def answer(path: str, headers: Mapping[str, str]) -> Reply:
+    def answer(asked: Asked) -> Reply:
         sent = {"Content-Type": "application/json", **({"Strict-Transport-Security": hsts} if hsts else {})}
-        if path not in PATHS:
+        if asked.path not in PATHS:
             return Reply(status=HTTPStatus.NOT_FOUND, headers=sent, body=b'{"error":"not found"}')
-        return Reply(status=HTTPStatus.OK, headers=sent, body=json.dumps({"service": name, "path": path}).encode())
+        return Reply(
+            status=HTTPStatus.OK, headers=sent, body=json.dumps({"service": name, "path": asked.path}).encode()
+        )
 
     return answer
 
@@ -58,8 +76,8 @@ def service(name: str, *, hsts: str = "") -> Service:
 def redirect_to(host: str) -> Service:
     """Sends everybody to HTTPS on `host`, for good."""
 
-    def answer(path: str, headers: Mapping[str, str]) -> Reply:
-        return Reply(status=HTTPStatus.MOVED_PERMANENTLY, headers={"Location": f"https://{host}{path}"})
+    def answer(asked: Asked) -> Reply:
+        return Reply(status=HTTPStatus.MOVED_PERMANENTLY, headers={"Location": f"https://{host}{asked.target}"})
 
     return answer
 
@@ -68,10 +86,10 @@ def stream(name: str) -> Service:
     """Opens a WebSocket for whoever asks for one; no frame is ever sent."""
     plain = service(name)
 
-    def answer(path: str, headers: Mapping[str, str]) -> Reply:
-        key = headers.get("sec-websocket-key", "")
-        if headers.get("upgrade", "").lower() != "websocket" or not key:
-            return plain(path, headers)
+    def answer(asked: Asked) -> Reply:
+        key = asked.headers.get("sec-websocket-key", "")
+        if asked.headers.get("upgrade", "").lower() != "websocket" or not key:
+            return plain(asked)
         accepted = base64.b64encode(hashlib.sha1(f"{key}{_WEBSOCKET}".encode(), usedforsecurity=False).digest())
         return Reply(
             status=HTTPStatus.SWITCHING_PROTOCOLS,
@@ -81,12 +99,12 @@ def stream(name: str) -> Service:
     return answer
 
 
-def quub_api(api_key: str) -> Service:
-    """Answers whoever shows `api_key` in X-API-Key, and 401 to everybody else."""
+def quub_api(credentials: Credentials) -> Service:
+    """Answers whoever signs with `credentials`, and 401 to everybody else."""
 
-    def answer(path: str, headers: Mapping[str, str]) -> Reply:
+    def answer(asked: Asked) -> Reply:
         sent = {"Content-Type": "application/json"}
-        if headers.get("x-api-key") != api_key:
+        if not credentials.signed(asked.method, asked.target, asked.headers):
             return Reply(status=HTTPStatus.UNAUTHORIZED, headers=sent, body=b'{"error":"unauthorized"}')
         return Reply(status=HTTPStatus.OK, headers=sent, body=b'{"status":"active"}')
 
@@ -148,7 +166,8 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = _IDLE_S
 
     def _answer(self) -> None:
-        reply = self.server.answer(self.path.partition("?")[0], {k.lower(): v for k, v in self.headers.items()})
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        reply = self.server.answer(Asked(method=self.command, target=self.path, headers=headers))
         self.close_connection = True
         self.send_response(reply.status)
         for name, value in reply.headers.items():

@@ -17,10 +17,10 @@ from quub_audit.demo.cloud import (
     PRODUCTION,
     REGION,
     STAGING,
-    Credentials,
     furnish_production,
     furnish_staging,
 )
+from quub_audit.demo.credentials import Credentials
 from quub_audit.demo.declarations import DOMAIN, QUUB_HOST, Places
 from quub_audit.demo.emulator import emulated_aws
 from quub_audit.errors import UsageError
@@ -120,7 +120,7 @@ def _serve(
             "stream": shut(),
         },
         closed_ports=(database, running.enter_context(endpoints.closed_port())),
-        quub=running.enter_context(endpoints.served(endpoints.quub_api(credentials.api_key), quub_tls)),
+        quub=running.enter_context(endpoints.served(endpoints.quub_api(credentials), quub_tls)),
         repository="quub-app",
     )
 

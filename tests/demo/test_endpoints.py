@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import hmac
 import http.client
 import socket
 import ssl
@@ -12,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from quub_audit.demo.authority import Authority
+from quub_audit.demo.credentials import Credentials
 from quub_audit.demo.endpoints import (
     Service,
     closed_port,
@@ -146,11 +149,32 @@ def test_a_stream_opens_a_websocket_by_the_sample_of_rfc_6455() -> None:
     assert plain.status == 200
 
 
-def test_the_quub_api_accepts_its_key_alone() -> None:
-    with served(quub_api("right")) as place:
-        statuses = [ask(place, headers=headers).status for headers in ({"X-API-Key": "right"}, {"X-API-Key": "no"}, {})]
+def test_the_quub_api_accepts_what_is_signed_with_its_key_alone() -> None:
+    right, wrong = Credentials(org_id="org_1"), Credentials(org_id="org_1")
 
-    assert statuses == [200, 401, 401]
+    with served(quub_api(right)) as place:
+        statuses = [
+            ask(place, "/v1/account?deep=1", headers=headers).status
+            for headers in (
+                signed(right, "/v1/account?deep=1"),
+                signed(right, "/v1/another"),
+                signed(wrong, "/v1/account?deep=1"),
+                {"X-API-Key": right.api_key},
+                {},
+            )
+        ]
+
+    assert statuses == [200, 401, 401, 401, 401]
+
+
+def signed(credentials: Credentials, target: str) -> Mapping[str, str]:
+    signature = hmac.new(credentials.api_secret.encode(), f"17GET{target}".encode(), hashlib.sha256).hexdigest()
+    return {
+        "X-API-Key": credentials.api_key,
+        "X-Org-Id": credentials.org_id,
+        "X-Timestamp": "17",
+        "X-Signature": signature,
+    }
 
 
 @pytest.mark.parametrize("rubbish", [b"", b"\x16\x03\x01", b"\xff" * 70_000, b"GET / HTTP/1.1\r\n\r\n"])
