@@ -264,10 +264,16 @@ class _Audit:
         from quub_audit.config import load
         from quub_audit.registry import Registry
 
-        registry = Registry.discover(self._request.checks_dirs)
+        request = self._request
+        registry = Registry.discover(request.checks_dirs)
         self._configuration = load(
-            sources_of(self._request),
-            environment=self._request.environment,
+            sources_of(
+                request.environments,
+                checklist=request.checklist,
+                waivers=request.waivers,
+                attestations=request.attestations,
+            ),
+            environment=request.environment,
             registry=registry,
             environ=self._environ,
             today=self._started_at.date(),
@@ -302,20 +308,14 @@ class _Audit:
         )
 
 
-def sources_of(request: Request) -> Sources:
-    """The four files of a request. Raises UsageError for one that was named and is not there."""
+def sources_of(
+    environments: Path, *, checklist: Path | None, waivers: Path | None, attestations: Path | None
+) -> Sources:
+    """The four files: what was named, and beside `environments` what was not."""
     from quub_audit.config import Sources
 
-    named = (("--waivers", request.waivers), ("--attestations", request.attestations))
-    for option, path in named:
-        if path is not None and not path.is_file():
-            raise UsageError(f"{option} {path}: there is no such file")
-    beside = Sources.beside(request.environments, checklist=request.checklist)
-    return replace(
-        beside,
-        waivers=request.waivers or beside.waivers,
-        attestations=request.attestations or beside.attestations,
-    )
+    beside = Sources.beside(environments, checklist=checklist)
+    return replace(beside, waivers=waivers or beside.waivers, attestations=attestations or beside.attestations)
 
 
 def commit_of(given: str, environ: Mapping[str, str], environment: Environment, world: World) -> str:

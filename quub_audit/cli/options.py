@@ -69,6 +69,17 @@ def checks_dir_option(function: F) -> F:
     )(function)
 
 
+def stage_option(function: F) -> F:
+    """`--stage`."""
+    return click.option(
+        "--stage",
+        type=click.Choice(["production", "staging", "development"]),
+        default="production",
+        show_default=True,
+        help="The stage whose overrides are applied.",
+    )(function)
+
+
 def files_options(function: F) -> F:
     """Where the four files are."""
     options = (

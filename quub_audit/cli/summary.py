@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from quub_audit.cli.progress import STATUS_COLUMNS, STYLE, SYMBOL, subjects_of, word_of
-from quub_audit.cli.terminal import UNBOUNDED, Line, Styled, Terminal, cut_to, fold_to, pad_to, width_of
+from quub_audit.cli.terminal import UNBOUNDED, Line, Styled, Terminal, cut_to, folded, pad_to, width_of
 from quub_audit.model.result import ItemResult, Result
 from quub_audit.model.status import FindingStatus, Status
 from quub_audit.reporters.text import count, one_line
@@ -82,7 +82,7 @@ def _blocking(view: View, items: Mapping[str, ItemResult], columns: int) -> Iter
         yield []
         yield from _item(entry, items[entry.id], columns)
     yield []
-    yield from _folded("", "`quub-audit explain ITEM` says what an item looks at, and how to mend it.", columns)
+    yield from folded("", "`quub-audit explain ITEM` says what an item looks at, and how to mend it.", columns)
     yield []
 
 
@@ -95,7 +95,7 @@ def _item(entry: ItemView, item: ItemResult, columns: int) -> Iterator[Line]:
     yield [f"  {one_line(entry.title)}"]
     bad = [finding for finding in entry.findings if finding.status.key in ("fail", "error")]
     if item.status is Status.INCONCLUSIVE or not bad:
-        yield from _folded("  ", entry.reason, columns)
+        yield from folded("  ", entry.reason, columns)
     for finding in bad:
         yield from _finding(finding, columns)
     hidden = sum(found.status in (FindingStatus.FAIL, FindingStatus.ERROR) for found in item.findings) - len(bad)
@@ -113,11 +113,11 @@ def _finding(finding: FindingView, columns: int) -> Iterator[Line]:
     place = f" ({finding.place})" if finding.place else ""
     if finding.message and not finding.observed:
         is_named = finding.subject in finding.message
-        yield from _folded("  ", finding.message if is_named else f"{finding.subject}: {finding.message}", columns)
+        yield from folded("  ", finding.message if is_named else f"{finding.subject}: {finding.message}", columns)
         return
-    yield from _folded("  ", f"{finding.subject}{place}", columns)
+    yield from folded("  ", f"{finding.subject}{place}", columns)
     if finding.message:
-        yield from _folded("    ", finding.message, columns)
+        yield from folded("    ", finding.message, columns)
     yield from _term("observed", finding.observed, columns, indent="    ")
     if finding.expected:
         yield from _term("expected", finding.expected, columns, indent="    ")
@@ -130,11 +130,11 @@ def _attention(view: View, items: Mapping[str, ItemResult], columns: int) -> Ite
         item = items[entry.id]
         if not item.status.is_settled:
             said = f"{entry.id}: {entry.reason} ({entry.stance})"
-            lines += _folded("  ", said, columns, lead=Styled(f"{word_of(item.status)}  ", STYLE[item.status]))
+            lines += folded("  ", said, columns, lead=Styled(f"{word_of(item.status)}  ", STYLE[item.status]))
     for item in items.values():
         for warning in item.of_status(FindingStatus.WARNING):
             said = warning.message or warning.observed
-            lines += _folded(
+            lines += folded(
                 "  ", f"{item.id}: {warning.subject}: {said}", columns, lead=Styled("warning  ", "doubtful")
             )
     if lines:
@@ -151,7 +151,7 @@ def _waived(items: Iterable[ItemResult], columns: int) -> Iterator[Line]:
     for item in waived:
         was = f"would be {word_of(item.waived_from)}; " if item.waived_from else ""
         ticket = f" ({item.waiver.ticket})" if item.waiver else ""
-        yield from _folded("  ", f"{item.id}: {was}{item.reason}{ticket}", columns)
+        yield from folded("  ", f"{item.id}: {was}{item.reason}{ticket}", columns)
     yield []
 
 
@@ -160,18 +160,9 @@ def _notices(view: View, columns: int) -> Iterator[Line]:
         return
     yield [Styled("Notices", "strong")]
     for notice in view.notices:
-        yield from _folded("  ", f"{notice.kind.label}: {notice.text}", columns)
+        yield from folded("  ", f"{notice.kind.label}: {notice.text}", columns)
     yield []
 
 
 def _term(term: str, text: str, columns: int, *, indent: str = "  ") -> Iterator[Line]:
-    return _folded(indent, text, columns, lead=Styled(pad_to(term, TERM_COLUMNS), "faint"))
-
-
-def _folded(indent: str, text: str, columns: int, *, lead: Styled | None = None) -> Iterator[Line]:
-    """`text` folded, its later lines below its first."""
-    lead_columns = width_of(lead.text) if lead else 0
-    first, *rest = fold_to(one_line(text), max(12, columns - len(indent) - lead_columns))
-    yield [indent, lead, first] if lead else [indent, first]
-    for line in rest:
-        yield [f"{indent}{' ' * lead_columns}{line}"]
+    return folded(indent, text, columns, lead=Styled(pad_to(term, TERM_COLUMNS), "faint"))

@@ -16,7 +16,7 @@ from typing import IO, Any, Literal, TextIO, TypeAlias
 import click
 
 from quub_audit.errors import NotWritten
-from quub_audit.reporters.text import clean
+from quub_audit.reporters.text import clean, one_line
 
 Style = Literal["", "good", "bad", "doubtful", "faint", "strong"]
 
@@ -89,6 +89,15 @@ def fold_to(text: str, columns: int) -> list[str]:
 def pad_to(text: str, columns: int) -> str:
     """`text` with blanks up to `columns`."""
     return text + " " * max(0, columns - width_of(text))
+
+
+def folded(indent: str, text: str, columns: int, *, lead: Styled | None = None) -> Iterator[Line]:
+    """`text` folded, its later lines below its first."""
+    lead_columns = width_of(lead.text) if lead else 0
+    first, *rest = fold_to(one_line(text), max(12, columns - len(indent) - lead_columns))
+    yield [indent, lead, first] if lead else [indent, first]
+    for line in rest:
+        yield [f"{indent}{' ' * lead_columns}{line}"]
 
 
 def _parts(word: str, columns: int) -> Iterator[str]:

@@ -1,0 +1,86 @@
+"""`quub-audit demo`: an audit of an embedded world."""
+
+from __future__ import annotations
+
+import shlex
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from quub_audit.cli.interrupt import Interruption
+from quub_audit.cli.options import report_options, verbosity_options
+from quub_audit.cli.terminal import Styled, Terminal
+from quub_audit.model.status import ExitCode
+
+if TYPE_CHECKING:
+    from quub_audit.demo.world import DemoWorld
+
+DEFAULT_OUT = "quub-audit-demo"
+
+
+@click.command("demo")
+@click.option("--healthy", is_flag=True, help="A world in which everything is as it should be.")
+@click.option("--serve", is_flag=True, help="Leave the world up until Ctrl-C, for audits from another shell.")
+@report_options(DEFAULT_OUT)
+@verbosity_options
+def command(healthy: bool, serve: bool, format: tuple[str, ...], out: Path, quiet: int, verbose: int) -> int:  # noqa: A002
+    """Audit an embedded world, to see what a run is like.
+
+    Starts an emulated AWS account, TLS endpoints, a Quub API and the repository of a sample service on loopback, with a
+    few faults in them, and audits that. Nothing leaves this machine, and no credentials of yours are used. The exit
+    code is the audit's: 1, or 0 with --healthy.
+
+    Needs an extra: pip install 'quub-audit[demo]'
+    """
+    return run_demo(
+        Terminal.of_process(verbosity=verbose - quiet), is_healthy=healthy, is_served=serve, formats=format, out=out
+    )
+
+
+def run_demo(terminal: Terminal, *, is_healthy: bool, is_served: bool, formats: tuple[str, ...], out: Path) -> int:
+    """Build the world, audit it as `run` would, and leave it up if that is wanted; the audit's exit code.
+
+    Raises MissingExtra without the demo extra, and UsageError without git.
+    """
+    from quub_audit.cli.auditing import Request, run_audit
+    from quub_audit.demo.world import demo_world
+
+    with (
+        Interruption(),
+        tempfile.TemporaryDirectory(prefix="quub-audit-demo-") as folder,
+        demo_world(Path(folder) / "world", healthy=is_healthy) as world,
+    ):
+        if terminal.verbosity >= 0:
+            for line in world.about:
+                terminal.say(line)
+        request = Request(environment=world.environment, environments=world.environments_file, formats=formats, out=out)
+        code = run_audit(request, terminal=terminal, environ=world.environ)
+        if is_served and code != ExitCode.INTERRUPTED:
+            serve(world, terminal)
+    return code
+
+
+def serve(world: DemoWorld, terminal: Terminal) -> None:
+    """Say how to audit the world from elsewhere, and wait for SIGINT or SIGTERM."""
+    terminal.redact = str  # its credentials are made up, open nothing, and are needed to get in
+    with Interruption() as interruption:
+        interruption.defer()
+        for line in invitation(world):
+            terminal.say(line)
+        while not interruption.stop.wait(timeout=3600):
+            pass
+
+
+def invitation(world: DemoWorld) -> Iterator[str | Styled]:
+    """What is there to be looked at, and what to type into another shell."""
+    yield Styled("The demo world is up until Ctrl-C.", "strong")
+    for line in world.about:
+        yield f"  {line}"
+    yield f"  environments file: {world.environments_file}"
+    yield "To audit it from another shell, with the environment that leads there and nowhere else:"
+    variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in sorted(world.environ.items()))
+    file = shlex.quote(str(world.environments_file))
+    yield f"  env -i {variables} quub-audit run --env {world.environment} --environments {file}"
