@@ -12,12 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from quub_audit.cli.explain import type_name
 from quub_audit.config.checklist import read_policy
 from quub_audit.config.mistakes import Mistakes
 from quub_audit.model.checklist import Item
 from quub_audit.model.status import Grade
 from quub_audit.registry import CheckModule, Registry
-from quub_audit.sdk import Check, Parameters, Subjects
+from quub_audit.sdk import Check, Subjects
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "docs" / "items"
@@ -30,14 +31,6 @@ GRADES: Mapping[Grade, str] = {
     Grade.REPOSITORY: "code at the audited commit",
     Grade.HUMAN: "somebody's word",
 }
-KINDS = {
-    "integer": "whole number",
-    "number": "number",
-    "string": "text",
-    "boolean": "true or false",
-    "null": "nothing",
-}
-"""Types of JSON Schema in words."""
 
 
 def read_items() -> tuple[Item, ...]:
@@ -125,27 +118,16 @@ def parameters(item: Item, modules: Iterable[CheckModule]) -> Iterator[str]:
     yield from ("", "## Parameters", "", "What `with:` may set in a checklist.", "")
     yield from ("| name | value | default | |", "| --- | --- | --- | --- |")
     for model in models:
-        for name, schema in model.model_json_schema()["properties"].items():
-            cells = (f"`{name}`", kind(schema, model), default(item, name, schema), schema.get("description", ""))
+        for name, field in model.model_fields.items():
+            value = item.parameters.get(name, field.get_default(call_default_factory=True))
+            shown = f"`{json.dumps(value, default=_jsonable, ensure_ascii=False)}`"
+            by_checklist = ", set by the checklist" if name in item.parameters else ""
+            cells = (f"`{name}`", type_name(field.annotation), shown + by_checklist, field.description or "")
             yield f"| {' | '.join(map(cell, cells))} |"
 
 
-def kind(schema: Mapping[str, Any], model: type[Parameters]) -> str:
-    if "$ref" in schema:
-        schema = model.model_json_schema()["$defs"][schema["$ref"].rpartition("/")[2]]
-    if "enum" in schema:
-        return " or ".join(f"`{value}`" for value in schema["enum"])
-    if "anyOf" in schema:
-        return " or ".join(kind(each, model) for each in schema["anyOf"])
-    if schema.get("type") == "array":
-        return f"list of {kind(schema.get('items', {}), model)}"
-    return KINDS.get(str(schema.get("type")), "mapping")
-
-
-def default(item: Item, name: str, schema: Mapping[str, Any]) -> str:
-    value = item.parameters.get(name, schema.get("default"))
-    text = f"`{json.dumps(value, ensure_ascii=False)}`"
-    return f"{text}, set by the checklist" if name in item.parameters else text
+def _jsonable(value: object) -> object:
+    return sorted(value) if isinstance(value, set | frozenset) else str(value)
 
 
 def looks_at(check: Check) -> str:

@@ -40,9 +40,7 @@ def test_the_tests_of_the_example_pass(example: Path) -> None:
 
 
 def test_the_checklist_of_the_example_adds_its_item_to_ours(example: Path) -> None:
-    ran = run(
-        "quub_audit", "list", "--checklist", "acme-checklist.yaml", "--checks-dir", "acme-checks", folder=example
-    )
+    ran = run("quub_audit", "list", "--checklist", "acme-checklist.yaml", "--checks-dir", "acme-checks", folder=example)
 
     assert ran.returncode == 0, ran.stderr
     assert "acme.repository.code-owners" in ran.stdout
