@@ -29,7 +29,7 @@ from quub_audit.checks.security.api_keys.ip_allowlist import (
 from quub_audit.model.environment import Endpoint, Environment
 from quub_audit.model.status import FindingStatus, Status
 from quub_audit.testing import audit_item
-from tests.checks.security.api_keys.cloud import Cloud, Network
+from tests.worlds.cloud import Cloud, Network
 
 ITEM = "security.api-keys.ip-allowlist"
 WANTED = AllowlistParameters()

@@ -28,8 +28,8 @@ from quub_audit.facts.vault import SecretVersion, VaultSecret
 from quub_audit.model.environment import Account, Environment, Quub, Region, SecretReference
 from quub_audit.model.status import FindingStatus, Status
 from quub_audit.testing import audit_item
-from tests.checks.security.api_keys.cloud import Cloud
 from tests.checks.security.api_keys.scene import Seal, credentials, in_vault, made_up_key, unique
+from tests.worlds.cloud import Cloud
 from tests.worlds.vault import VaultWorld
 
 ITEM = "security.api-keys.production-keys-generated"

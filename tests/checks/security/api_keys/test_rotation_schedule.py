@@ -24,8 +24,8 @@ from quub_audit.facts.vault import SecretVersion, VaultSecret
 from quub_audit.model.finding import Finding
 from quub_audit.model.status import FindingStatus, Status
 from quub_audit.testing import audit_item
-from tests.checks.security.api_keys.cloud import Cloud
 from tests.checks.security.api_keys.scene import credentials, in_vault, unique
+from tests.worlds.cloud import Cloud
 from tests.worlds.vault import VaultWorld
 
 ITEM = "security.api-keys.rotation-schedule"
