@@ -20,9 +20,9 @@ $(VENV)/.demo: pyproject.toml .ci/install
 $(VENV)/.installed: pyproject.toml .ci/install
 	.ci/install $(PYTHON) $(VENV) dev
 
-# The audit of an embedded world that has a few faults, so that its verdict is "not ready" and the demo has shown its worth.
+# The embedded world has a few faults: "not ready" (1) is what its audit should come to, and no failure of this target.
 demo: $(VENV)/.demo
-	$(BIN)/quub-audit demo $(ARGS)
+	$(BIN)/quub-audit demo $(ARGS) || test $$? -eq 1
 
 test: $(VENV)/.installed
 	.ci/system-packages
@@ -60,4 +60,4 @@ lowest: $(VENV)/.installed
 	$(BIN)/python .ci/lowest $(LOWEST) $(ARGS)
 
 clean:
-	rm -rf $(VENV) $(LOWEST) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* quub-audit-report demo-report
+	rm -rf $(VENV) $(LOWEST) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* quub-audit-report quub-audit-demo
