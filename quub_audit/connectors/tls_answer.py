@@ -175,7 +175,7 @@ class Target:
         return join_host_port(self.address, self.port)
 
     def __str__(self) -> str:
-        return f"{join_host_port(self.name, self.port)} at {self.place}"
+        return f"{self.name} at {self.place}"
 
 
 def read_output(text: bytes, targets: Sequence[Target], *, has_ca_file: bool) -> Mapping[Target, TlsScan | Reportable]:
@@ -214,9 +214,9 @@ def _connectivity_error(target: Target, trace: str) -> Reportable:
     kind, _, told = line.partition(": ")
     words = told.partition('"')[2].rpartition('"')[0] or told or "no reason given"
     match kind.rpartition(".")[2]:
-        case "ServerTlsConfigurationNotSupported":
-            return NotTls(f"{target}: no handshake of any protocol was completed: {words}"[:500])
-        case "ConnectionToServerTimedOut" | "ServerRejectedConnection" | "ConnectionToServerFailed":
+        case "ServerTlsConfigurationNotSupported" | "ServerRejectedConnection":
+            return NotTls(f"{target}: connected, but no handshake of any protocol was completed: {words}"[:500])
+        case "ConnectionToServerTimedOut" | "ConnectionToServerFailed":
             return Unreachable(
                 f"{target}: no connection: {words}"[:500], next_step="look whether the address and port are right"
             )
@@ -249,20 +249,18 @@ def _read_scan(commands: _Commands, target: Target, tool: str, store: str) -> Tl
         undecided.clear()
         refused.insert(0, "SSLv2")
     shown = commands.certificate_info
-    if shown.result is None and accepted:
-        raise Malformed(
-            f"{target}: sslyze could not read the certificates: {_last_line(shown.error_trace or '')}"[:500]
-        )
-    deployments = [
-        _read_deployment(each, target, store) for each in (shown.result.certificate_deployments if shown.result else ())
-    ]
+    if shown.result is None and accepted and shown.error_reason != "CONNECTIVITY_ISSUE":
+        reason = _last_line(shown.error_trace or "") or shown.status
+        raise Malformed(f"{target}: sslyze could not read the certificates: {reason}"[:500])
+    deployments = shown.result.certificate_deployments if shown.result else ()
+    read = [_read_deployment(each, target, store) for each in deployments]
     return TlsScan(
         address=target.place,
         server_name=target.name,
         accepted=tuple(accepted),
         refused=tuple(refused),
         undecided=tuple(undecided),
-        deployments=tuple(sorted(deployments, key=lambda deployment: deployment.chain[0].sha256)),
+        deployments=tuple(sorted(read, key=lambda deployment: deployment.chain[0].sha256)),
         tool=tool,
     )
 

@@ -27,6 +27,9 @@ COMMANDS = ("--sslv2", "--sslv3", "--tlsv1", "--tlsv1_1", "--tlsv1_2", "--tlsv1_
 LARGEST_BATCH = 5
 """Targets of one process. The start costs as much as one target, so more would save little and delay the first."""
 
+MOST_PROCESSES = 8
+"""At once, and never more than cores: a scan is nearly all computing, and each process takes 150 MB."""
+
 GATHER_S = 0.05
 """How long a process that would start waits for others who want the same."""
 
@@ -45,8 +48,6 @@ class Request:
     ca_file: str
     ends_at: float
     """Monotonic."""
-    is_alone: bool = False
-    """It was in a batch that failed, and has the next process to itself."""
     is_answered: threading.Event = field(default_factory=threading.Event)
     answer: TlsScan | Reportable = field(default_factory=lambda: TimedOut("nothing was answered yet"))
 
@@ -61,7 +62,8 @@ class Scanner:
 
     def __init__(self, *, processes: int = 0, command: Sequence[str] = (sys.executable, "-P", "-m", "sslyze")) -> None:
         self._command = tuple(command)
-        self._most = processes or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else (0, 1))
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self._most = processes or min(cores, MOST_PROCESSES)
         self._lock = threading.Lock()
         self._waiting: list[Request] = []
         self._threads: set[threading.Thread] = set()
@@ -130,19 +132,15 @@ class Scanner:
             return ()
         first = self._waiting[0]
         share = math.ceil(len(self._waiting) / max(1, self._gathering))
-        batch = [
-            request
-            for request in self._waiting
-            if request is first or (not request.is_alone and not first.is_alone and request.ca_file == first.ca_file)
-        ][: min(share, LARGEST_BATCH)]
+        batch = [request for request in self._waiting if request.ca_file == first.ca_file][: min(share, LARGEST_BATCH)]
         self._waiting = [request for request in self._waiting if request not in batch]
         return batch
 
     def _scan_batch(self, batch: Sequence[Request]) -> None:
-        """Answer each request of the batch, or queue it to be tried alone when one may have spoilt it for all."""
+        """Answer each request of the batch. One server may spoil it for all: then each is tried again by itself."""
         now = time.monotonic()
         ends_at = max(request.ends_at for request in batch)
-        if len(batch) > 1:  # a server that never ends must leave the others time for a second try
+        if len(batch) > 1:  # what never ends must leave time for the second try
             ends_at = now + (min(request.ends_at for request in batch) - now) / 2
         answers: Mapping[Target, TlsScan | Reportable] = {}
         failure: Reportable = Malformed("sslyze's report does not mention the server")
@@ -155,24 +153,15 @@ class Scanner:
                 f"sslyze could not be run: {error}", next_step="look whether it is installed and the disk has room"
             )
         finally:
-            self._hand_out(batch, answers, failure)
-
-    def _hand_out(
-        self, batch: Sequence[Request], answers: Mapping[Target, TlsScan | Reportable], failure: Reportable
-    ) -> None:
-        again = []
-        for request in batch:
-            answer = answers.get(request.target)
-            if answer is not None:
-                request.settle(answer)
-            elif len(batch) > 1:
-                request.is_alone = True
-                again.append(request)
-            else:
-                told = f"{request.target}: {failure.message}"
-                request.settle(type(failure)(told, next_step=failure.next_step))
-        with self._lock:
-            self._waiting[:0] = again
+            for request in batch:
+                if request.target in answers:
+                    request.settle(answers[request.target])
+                elif len(batch) > 1:
+                    # A process that hangs takes no processor: these do not count among those at once.
+                    threading.Thread(target=self._scan_batch, args=((request,),), name="sslyze", daemon=True).start()
+                else:
+                    told = f"{request.target}: {failure.message}"
+                    request.settle(type(failure)(told, next_step=failure.next_step))
 
     def _run(self, targets: Sequence[Target], ca_file: str, ends_at: float) -> Mapping[Target, TlsScan | Reportable]:
         with tempfile.TemporaryDirectory(prefix="quub-audit-tls-") as name:
