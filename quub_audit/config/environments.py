@@ -1,0 +1,646 @@
+"""environments.yaml: where to look, one environment of the service after another."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from quub_audit.config.checklist import STAGES, Policy, Stage
+from quub_audit.config.fields import Distinct, Flag, ItemId, Line, Name, Reason, Strict, written
+from quub_audit.config.mistakes import Mistakes, Steps, listed, nearest
+from quub_audit.config.shape import contradiction, place_of, quietly, read
+from quub_audit.config.tree import Expanded, File, Listing, Node, Scalar, Table, child, plain, read_file
+from quub_audit.config.variables import REFERENCE, Variables, refuse_secrets
+from quub_audit.model.environment import (
+    Account,
+    Endpoint,
+    Environment,
+    NotApplicable,
+    Quub,
+    Region,
+    Repository,
+    SecretReference,
+    VaultServer,
+)
+
+N = TypeVar("N", "AwsEntry", "VaultEntry", "EndpointEntry", "RepositoryEntry")
+
+DEFAULT_PORTS = {"https": 443, "wss": 443, "http": 80}
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+_HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])"
+_PORT = r"[0-9]{1,5}"
+_PATH = r"(?:/[^\s?#\x00-\x1f\x7f]*)?"
+_REGION = r"[a-z]{2,4}(?:-[a-z]+){1,2}-[0-9]{1,2}"
+
+
+def _is_of_possible_port(text: str) -> str:
+    port = re.search(r":([0-9]+)(?:/|$)", text.rpartition("]")[2].removeprefix("https").removeprefix("wss"))
+    if port and not 0 < int(port[1]) < 65536:
+        raise PydanticCustomError("port", "no port")
+    return text
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, dict) else value
+
+
+def _as_token(value: object) -> object:
+    """A token comes from the process environment as a whole, and is nothing while its variable is not set."""
+    if isinstance(value, Expanded) and value.is_reference:
+        return "" if value.is_unset else str(value)
+    raise PydanticCustomError("literal_secret", "a literal secret")
+
+
+def _one_or_several(expected: str) -> Any:
+    """In JSON Schema, a single mapping beside the list of them."""
+
+    def widen(schema: dict[str, Any]) -> None:
+        listing = {key: schema.pop(key) for key in ("type", "items", "minItems") if key in schema}
+        schema["anyOf"] = [listing["items"], listing]
+        schema["description"] = f"{schema.get('description', '')} {expected}".strip()
+
+    return widen
+
+
+Url = Annotated[
+    str,
+    written(
+        rf"(?:https|wss)://{_HOST}(?::{_PORT})?/?", "an address such as https://orders.example.com, without a path"
+    ),
+    AfterValidator(_is_of_possible_port),
+]
+ApiUrl = Annotated[
+    str,
+    written(rf"https://{_HOST}(?::{_PORT})?{_PATH}", "an address such as https://api.quub.fi"),
+    AfterValidator(_is_of_possible_port),
+]
+WsUrl = Annotated[
+    str,
+    written(rf"wss://{_HOST}(?::{_PORT})?{_PATH}", "an address such as wss://ws.quub.fi"),
+    AfterValidator(_is_of_possible_port),
+]
+ServerUrl = Annotated[
+    str,
+    written(
+        rf"https://{_HOST}(?::{_PORT})?{_PATH}|http://(?:localhost|127\.0\.0\.1|\[::1\])(?::{_PORT})?{_PATH}",
+        "an address such as https://vault.example.com:8200; http:// only on this machine",
+    ),
+    AfterValidator(_is_of_possible_port),
+]
+HostAndPort = Annotated[
+    str, written(rf"{_HOST}:{_PORT}", "a host and port such as 203.0.113.7:443"), AfterValidator(_is_of_possible_port)
+]
+UrlPath = Annotated[str, written(r"/[^\s#\x00-\x1f\x7f]*", "a path such as /health")]
+Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
+RegionName = Annotated[str, written(_REGION, "a region such as eu-central-1", "eu-central-1")]
+AccountId = Annotated[str, written(r"[0-9]{12}", "12 digits in quotes", "111122223333")]
+RoleArn = Annotated[
+    str,
+    written(
+        r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\x21-\x7e]+",
+        "the ARN of a role such as arn:aws:iam::111122223333:role/audit",
+    ),
+]
+Token = Annotated[
+    str,
+    BeforeValidator(_as_token),
+    Field(
+        json_schema_extra={
+            "pattern": f"^{REFERENCE}$",
+            "patternErrorMessage": "${NAME}, with the token in the process environment",
+            "examples": ["${VAULT_TOKEN}"],
+        }
+    ),
+]
+
+
+def _as_network(text: str) -> str:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        raise PydanticCustomError("network", "no network") from None
+    return text
+
+
+Network = Annotated[
+    str,
+    written(r"[0-9A-Fa-f:.]+/[0-9]{1,3}", "a network such as 203.0.113.10/32 or 203.0.113.0/24", "203.0.113.10/32"),
+    AfterValidator(_as_network),
+]
+
+
+class AwsEntry(Strict):
+    """One AWS account."""
+
+    name: Name = ""
+    """What other places call it; the environment's name when it is the only account."""
+    account_id: AccountId
+    """Compared with the caller's identity before anything is asked; a mismatch audits nothing."""
+    regions: Annotated[tuple[RegionName, ...], Field(min_length=1), Distinct]
+    """Where its regional services are looked at; global ones are, in any case."""
+    profile: Line = ""
+    """A profile of the AWS configuration files; the usual chain of credentials when empty."""
+    role_arn: RoleArn = ""
+    """The role to assume, in this account; the run narrows it to what the checklist needs."""
+    external_id: Line = ""
+    """What the role's trust policy asks for."""
+    endpoint_url: ServerUrl = ""
+    """Another endpoint for every service: an emulator, a VPC endpoint."""
+    read_secret_values: Flag = False
+    """Whether values of secrets may be read, to fingerprint them. They are never reported."""
+
+    @model_validator(mode="after")
+    def _has_a_role_of_its_own(self) -> AwsEntry:
+        if self.role_arn and self.role_arn.split(":")[4] != self.account_id:
+            raise contradiction("a role of another account, expected one of the account in account_id", "role_arn")
+        return self
+
+
+class EndpointEntry(Strict):
+    """A public name that the service answers on."""
+
+    name: Name
+    url: Url
+    """https:// or wss://, with the port where it is not 443."""
+    audience: Literal["api", "browser"] = "api"
+    """Browsers may be redirected from http:// and need HSTS; API clients must not be redirected."""
+    paths: Annotated[tuple[UrlPath, ...], Field(min_length=1), Distinct] = ("/",)
+    """What is asked for."""
+    connect_to: HostAndPort = ""
+    """Where to connect to instead of what the name resolves to, to audit a stack before DNS leads to it."""
+    connect_to_plain: HostAndPort = ""
+    """The same for the probe of plain HTTP; port 80 of where `connect_to` leads when empty."""
+    ca_file: Line = ""
+    """PEM file of the authority that signs its chain, relative to this file; the public roots when empty."""
+    closed_ports: Annotated[tuple[Port, ...], Distinct] = ()
+    """Ports that must refuse a connection from where the audit runs."""
+    cdn: Name = ""
+    """The provider of a CDN outside the declared accounts that stands in front of it: cloudflare, fastly ..."""
+    load_balancer: Line = ""
+    """Name or ARN of the AWS load balancer behind it."""
+
+
+class SecretEntry(Strict):
+    """Where a secret is kept; never the secret."""
+
+    store: Literal["secrets-manager", "ssm", "vault"]
+    name: Line
+    """The secret's name or ARN, the parameter's name, or `mount/path` in Vault."""
+    region: RegionName = ""
+    """Of an AWS secret: where it is kept; that of its ARN, else the account's first region, when empty."""
+    account: Name = ""
+    """Of an AWS secret: the name of its account, where the environment has several."""
+    vault: Name = ""
+    """Of a Vault secret: the name of its server, where the environment has several."""
+
+    @model_validator(mode="after")
+    def _fits_its_store(self) -> SecretEntry:
+        strange = ("region", "account") if self.store == "vault" else ("vault",)
+        for key in strange:
+            if getattr(self, key):
+                raise contradiction(f"a secret in {self.store} has none, expected no such key", key)
+        if self.store == "vault" and "/" not in self.name.strip("/"):
+            raise contradiction(
+                "no path in Vault, expected the mount and the path such as secret/production/quub", "name"
+            )
+        return self
+
+
+class QuubEntry(Strict):
+    """The Quub Exchange API as the service uses it."""
+
+    api_url: ApiUrl = ""
+    ws_url: WsUrl = ""
+    api_connect_to: HostAndPort = ""
+    """Where to connect to instead of what the name in `api_url` resolves to."""
+    ca_file: Line = ""
+    """PEM file of the authority that signs Quub's chain, relative to this file; the public roots when empty."""
+    probe_path: UrlPath = ""
+    """A harmless path that wants a valid key; asked only with --allow-active."""
+    secrets: tuple[SecretEntry, ...] = ()
+    """Where the keys for Quub are kept."""
+    egress: Annotated[tuple[Network, ...], Distinct] = ()
+    """The networks that are registered at Quub for the key."""
+
+
+class VaultEntry(Strict):
+    """A HashiCorp Vault or OpenBao server."""
+
+    name: Name = ""
+    """What other places call it; the environment's name when it is the only server."""
+    address: ServerUrl
+    token: Token = ""
+    """`${NAME}` of the variable that holds a token; the file never holds one."""
+    namespace: Line = ""
+    ca_file: Line = ""
+    """PEM file of the authority that signs its chain, relative to this file; the public roots when empty."""
+    read_secret_values: Flag = False
+    """Whether values of secrets may be read, to fingerprint them. They are never reported."""
+
+
+class RepositoryEntry(Strict):
+    """A checkout of the service's code."""
+
+    name: Name
+    path: Line
+    """Relative to this file."""
+    exclude: Annotated[tuple[Line, ...], Distinct] = ()
+    """Globs of files that do not run in production, beside what is left out by default."""
+    history_depth: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] = 5000
+    """Commits of the history that are looked at, the newest first."""
+
+
+class NotApplicableEntry(Strict):
+    """An item that does not apply in this environment, with the reason."""
+
+    item: ItemId
+    reason: Reason
+    """Reports show it."""
+
+
+class EnvironmentEntry(Strict):
+    """One environment, with everything that may be looked at in it."""
+
+    stage: Stage
+    """Which overrides of the checklist hold."""
+    quub: QuubEntry | None = None
+    """The Quub Exchange API."""
+    aws: Annotated[
+        tuple[AwsEntry, ...],
+        Field(min_length=1, json_schema_extra=_one_or_several("One account, or a list of them.")),
+        BeforeValidator(_as_list),
+    ] = ()
+    """AWS accounts."""
+    endpoints: Annotated[tuple[EndpointEntry, ...], Field(min_length=1)] = ()
+    """Public names that the service answers on."""
+    vault: Annotated[
+        tuple[VaultEntry, ...],
+        Field(min_length=1, json_schema_extra=_one_or_several("One server, or a list of them.")),
+        BeforeValidator(_as_list),
+    ] = ()
+    """HashiCorp Vault or OpenBao servers."""
+    repositories: Annotated[tuple[RepositoryEntry, ...], Field(min_length=1)] = ()
+    """Checkouts of the service's code."""
+    not_applicable: tuple[NotApplicableEntry, ...] = ()
+    """Items that do not apply here."""
+
+
+class EnvironmentsDocument(Strict):
+    """Where to look: the environments of one service."""
+
+    service: Line
+    """The service's name, as reports show it."""
+    environments: Annotated[dict[Name, EnvironmentEntry], Field(min_length=1)]
+    """By name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """environments.yaml as it was read, before its variables have values."""
+
+    file: File
+    service: str
+    names: tuple[str, ...]
+    """In the order of the file; those whose entry cannot be read too."""
+
+    def entry(self, name: str) -> Node:
+        """The environment as it is written."""
+        node = child(self.file.root, "environments", name)
+        assert node is not None  # noqa: S101  `names` are the keys of that mapping
+        return node
+
+    def stage(self, name: str) -> Stage | None:
+        """Its stage, where that is written without a mistake."""
+        entry = child(self.entry(name), "stage")
+        value = entry.value if isinstance(entry, Scalar) else None
+        return next((stage for stage in STAGES if stage == value), None)
+
+
+def read_surroundings(path: Path, mistakes: Mistakes) -> Surroundings | None:
+    """The file as it is written; None when `mistakes` say why it cannot be used."""
+    file = read_file(path, mistakes, what="the environments of a service; `quub-audit init` writes them")
+    if file is None:
+        return None
+    refuse_secrets(file, mistakes)
+    table = child(file.root, "environments")
+    names = tuple(table.entries) if isinstance(table, Table) else ()
+    service = child(file.root, "service")
+    return Surroundings(file=file, service=str(plain(service)) if isinstance(service, Scalar) else "", names=names)
+
+
+def build_environments(
+    surroundings: Surroundings, audited: str | None, environ: Mapping[str, str], mistakes: Mistakes
+) -> tuple[dict[str, Environment], tuple[str, ...]]:
+    """Every environment that can be read, without its siblings, and the names of variables that are not set.
+
+    Variables of the `audited` environment must have values; those of the others need not (of none, for None). What
+    hangs on such a variable is left out of its environment, except for secrets of Quub: those stay, by a name that
+    leads nowhere, so that whoever compares the environments gets an error, and never a pass.
+    """
+    lenient = Variables(environ=environ, mistakes=mistakes, is_lenient=True)
+    strict = Variables(environ=environ, mistakes=mistakes)
+    root = surroundings.file.root
+    nodes: dict[str, Node] = {}
+    for name in surroundings.names:
+        variables = strict if name == audited else lenient
+        node = variables.expand(surroundings.entry(name), (name,))
+        nodes[name] = node if variables is strict else _without_unset(node)
+    top = {key: strict.expand(node, (key,)) for key, node in root.entries.items() if key != "environments"}
+    table = child(root, "environments")
+    whole = replace(table, entries=nodes) if isinstance(table, Table) else table
+    document = replace(root, entries={**top, **({"environments": whole} if whole else {})})
+    read(EnvironmentsDocument, document, mistakes, called=_called)
+    service = top.get("service")
+    builder = _Builder(
+        service=str(plain(service)) if isinstance(service, Scalar) else "",
+        folder=Path(os.path.abspath(surroundings.file.path)).parent,  # noqa: PTH100  links are the user's
+        mistakes=mistakes,
+    )
+    built = {name: made for name, node in nodes.items() if (made := builder.build(name, node))}
+    _refuse_one_name_for_two(built, nodes, mistakes)
+    return built, tuple(sorted(lenient.unset))
+
+
+def _called(steps: Steps) -> Steps:
+    return steps[1:] if len(steps) > 1 and steps[0] == "environments" else steps
+
+
+def _without_unset(node: Node) -> Node:
+    """The environment without what cannot be read for want of a variable: the field, else the target around it."""
+    for _ in range(1000):
+        steps = _unreadable_for_want(node)
+        if steps is None:
+            break
+        node = _without(node, steps)
+    return node
+
+
+def _unreadable_for_want(node: Node) -> Steps | None:
+    try:
+        EnvironmentEntry.model_validate(plain(node))
+    except ValidationError as error:
+        for problem in error.errors(include_url=False, include_input=False):
+            steps = _steps_in(node, (*problem["loc"], *problem.get("ctx", {}).get("path", ())))
+            at = child(node, *steps)
+            if isinstance(at, Scalar) and isinstance(at.value, Expanded) and at.value.is_unset:
+                return _smallest_optional(node, steps)
+    return None
+
+
+def _steps_in(node: Node, location: Steps) -> Steps:
+    """A location of pydantic's as steps: positions in what the file has as a single mapping are left out."""
+    steps: Steps = ()
+    for step in location:
+        if isinstance(step, str) or isinstance(child(node, *steps), Listing):
+            steps = (*steps, step)
+    return steps
+
+
+def _smallest_optional(node: Node, steps: Steps) -> Steps | None:
+    """What can be taken away so that the rest may stand; None for a part of a secret's place, and for the stage."""
+    if "secrets" in steps or len(steps) < 2:
+        return None
+    required = {"aws": ("account_id", "regions"), "vault": ("address",), "endpoints": ("name", "url")}
+    names = [step for step in steps[1:] if isinstance(step, str)]
+    if steps[0] in required and names and names[0] in required[str(steps[0])]:
+        return steps[: steps.index(names[0])]
+    if steps[0] in ("repositories", "not_applicable"):
+        return steps[:2]
+    return steps
+
+
+def _without(node: Node, steps: Steps) -> Node:
+    step, below = steps[0], steps[1:]
+    if isinstance(node, Table):
+        entries = dict(node.entries)
+        if below:
+            entries[str(step)] = _without(entries[str(step)], below)
+        if not below or _is_empty(entries[str(step)]):
+            del entries[str(step)]
+        return replace(node, entries=entries)
+    if isinstance(node, Listing) and isinstance(step, int):
+        rest = list(node.entries)
+        rest[step : step + 1] = [_without(rest[step], below)] if below else []
+        return replace(node, entries=tuple(rest))
+    return node
+
+
+def _is_empty(node: Node) -> bool:
+    return isinstance(node, Listing) and not node.entries
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Builder:
+    """Makes targets of entries; what contradicts within one environment goes to `mistakes`."""
+
+    service: str
+    folder: Path
+    mistakes: Mistakes
+
+    def build(self, name: str, node: Node) -> Environment | None:
+        """One environment; None when it has a mistake, which is already told."""
+        entry = quietly(EnvironmentEntry, node)
+        if entry is None:
+            return None
+        accounts = tuple(self._account(name, each) for each in self._named(name, node, "aws", entry.aws))
+        servers = tuple(self._server(each) for each in self._named(name, node, "vault", entry.vault))
+        quub = None
+        if entry.quub is not None:
+            secrets = tuple(
+                self._secret(name, index, secret, node, accounts, servers)
+                for index, secret in enumerate(entry.quub.secrets)
+            )
+            quub = self._quub(name, entry.quub, secrets)
+        return Environment(
+            service=self.service,
+            name=name,
+            stage=entry.stage,
+            quub=quub,
+            aws=accounts,
+            endpoints=tuple(self._endpoint(each) for each in self._named(name, node, "endpoints", entry.endpoints)),
+            vault=servers,
+            repositories=tuple(
+                self._repository(each) for each in self._named(name, node, "repositories", entry.repositories)
+            ),
+            not_applicable=tuple(NotApplicable(item=each.item, reason=each.reason) for each in entry.not_applicable),
+        )
+
+    def _named(self, environment: str, node: Node, kind: str, entries: tuple[N, ...]) -> Iterator[N]:
+        """The entries, each with a name of its own."""
+        first: dict[str, int] = {}
+        is_single = isinstance(child(node, kind), Table)
+        for index, entry in enumerate(entries):
+            steps: Steps = (kind,) if is_single else (kind, index)
+            if not entry.name and len(entries) > 1:
+                place = place_of(node, *steps)
+                self.mistakes.add(
+                    place, (environment, *steps, "name"), "missing, expected a name, since there are several"
+                )
+            named = entry if entry.name else entry.model_copy(update={"name": environment})
+            if named.name in first and entry.name:
+                place = place_of(node, *steps, "name")
+                text = f"the name is there twice, first at {kind}[{first[named.name]}]"
+                self.mistakes.add(place, (environment, *steps, "name"), text)
+            first.setdefault(named.name, index)
+            yield named
+
+    def _account(self, environment: str, entry: AwsEntry) -> Account:
+        return Account(
+            name=entry.name,
+            account_id=entry.account_id,
+            region_names=entry.regions,
+            profile=entry.profile,
+            role_arn=entry.role_arn,
+            external_id=entry.external_id,
+            endpoint_url=entry.endpoint_url,
+            read_secret_values=entry.read_secret_values,
+            environment=environment,
+        )
+
+    def _server(self, entry: VaultEntry) -> VaultServer:
+        return VaultServer(
+            name=entry.name,
+            address=entry.address.rstrip("/"),
+            token=entry.token,
+            namespace=entry.namespace,
+            ca_file=self._path(entry.ca_file),
+            read_secret_values=entry.read_secret_values,
+        )
+
+    def _endpoint(self, entry: EndpointEntry) -> Endpoint:
+        parts = urlsplit(entry.url)
+        return Endpoint(
+            name=entry.name,
+            url=entry.url.rstrip("/"),
+            host=parts.hostname or "",
+            port=parts.port or DEFAULT_PORTS[parts.scheme],
+            audience=entry.audience,
+            paths=entry.paths,
+            connect_to=entry.connect_to,
+            connect_to_plain=entry.connect_to_plain,
+            ca_file=self._path(entry.ca_file),
+            closed_ports=entry.closed_ports,
+            cdn=entry.cdn,
+            load_balancer=entry.load_balancer,
+        )
+
+    def _repository(self, entry: RepositoryEntry) -> Repository:
+        return Repository(
+            name=entry.name,
+            path=self._path(entry.path),
+            exclude=entry.exclude,
+            history_depth=entry.history_depth,
+        )
+
+    def _quub(self, environment: str, entry: QuubEntry, secrets: tuple[SecretReference, ...]) -> Quub:
+        return Quub(
+            api_url=entry.api_url,
+            ws_url=entry.ws_url,
+            api_connect_to=entry.api_connect_to,
+            ca_file=self._path(entry.ca_file),
+            probe_path=entry.probe_path,
+            secrets=secrets,
+            egress=entry.egress,
+            environment=environment,
+        )
+
+    def _secret(
+        self,
+        environment: str,
+        index: int,
+        entry: SecretEntry,
+        node: Node,
+        accounts: tuple[Account, ...],
+        servers: tuple[VaultServer, ...],
+    ) -> SecretReference:
+        def refuse(key: str, text: str) -> None:
+            steps = ("quub", "secrets", index, key)
+            self.mistakes.add(place_of(node, *steps), (environment, *steps), text)
+
+        if entry.store == "vault":
+            names = [server.name for server in servers]
+            if entry.vault and entry.vault not in names:
+                refuse("vault", f"there is no such server under `vault`{nearest(entry.vault, names)}{_choice(names)}")
+            elif not entry.vault and len(names) > 1:
+                refuse("vault", f"missing, expected {listed(names)}, since there are several servers")
+            only = names[0] if len(names) == 1 else ""
+            return SecretReference(store="vault", name=entry.name, vault=entry.vault or only, environment=environment)
+        arn = _Arn.of(entry.name)
+        named = [account.name for account in accounts]
+        account = next((each for each in accounts if each.name == entry.account), None)
+        if entry.account and account is None:
+            refuse("account", f"there is no such account under `aws`{nearest(entry.account, named)}{_choice(named)}")
+        if account is None and arn:
+            account = next((each for each in accounts if each.account_id == arn.account_id), None)
+        if account is None and not entry.account and len(accounts) > 1:
+            refuse("account", f"missing, expected {listed(named)}, since there are several accounts")
+        account = account or next(iter(accounts), None)
+        if arn and entry.region and entry.region != arn.region:
+            refuse("region", "another region than that of the ARN, expected the same or none")
+        if account is None:
+            return SecretReference(store=entry.store, name=entry.name, environment=environment)
+        region = entry.region or (arn.region if arn else "") or account.region_names[0]
+        return SecretReference(
+            store=entry.store,
+            name=entry.name,
+            region=Region(account=account.name, name=region),
+            environment=environment,
+        )
+
+    def _path(self, text: str) -> str:
+        return os.path.normpath(self.folder / text) if text else ""
+
+
+def _choice(names: list[str]) -> str:
+    return f", expected {listed(names)}" if names else ", and none is declared"
+
+
+@dataclass(frozen=True, slots=True)
+class _Arn:
+    """What the ARN of a secret or parameter says of where it is."""
+
+    region: str
+    account_id: str
+
+    @classmethod
+    def of(cls, text: str) -> _Arn | None:
+        match = re.fullmatch(rf"arn:aws[a-z-]*:(?:secretsmanager|ssm):({_REGION}):([0-9]{{12}}):.+", text)
+        return cls(region=match[1], account_id=match[2]) if match else None
+
+
+def _refuse_one_name_for_two(built: Mapping[str, Environment], nodes: Mapping[str, Node], mistakes: Mistakes) -> None:
+    """In the whole file, the name of an account or a Vault server stands for one target."""
+    for kind in ("aws", "vault"):
+        first: dict[str, tuple[str, Account | VaultServer]] = {}
+        for environment, made in built.items():
+            for index, target in enumerate(getattr(made, kind)):
+                there, other = first.setdefault(target.name, (environment, target))
+                if _identity(other) != _identity(target) and there != environment:
+                    steps = (kind,) if isinstance(child(nodes[environment], kind), Table) else (kind, index)
+                    text = f'"{target.name}" is another target in {there}, expected one target for one name in the file'
+                    mistakes.add(place_of(nodes[environment], *steps, "name"), (environment, *steps, "name"), text)
+
+
+def _identity(target: Account | VaultServer) -> object:
+    return replace(target, environment="", region_names=()) if isinstance(target, Account) else target
+
+
+def refuse_strangers(environment: Environment, node: Node, policy: Policy, mistakes: Mistakes) -> None:
+    """Note each entry of `not_applicable` that names no item, or one that was named before."""
+    seen: set[str] = set()
+    for index, entry in enumerate(environment.not_applicable):
+        steps = ("not_applicable", index, "item")
+        problem = policy.why_unknown(entry.item) or ("the item is there twice" if entry.item in seen else "")
+        if problem:
+            mistakes.add(place_of(node, *steps), (environment.name, *steps), problem)
+        seen.add(entry.item)

@@ -1,0 +1,130 @@
+"""Mistakes in configuration files: where each is, what is wrong there, and the words for it."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from quub_audit.errors import ConfigurationError
+
+MISTAKES_SHOWN = 100
+"""Further ones are counted: a file of another kind has a mistake in every line."""
+
+LONGEST_SHOWN = 32
+"""Characters of the longest value that a message repeats; a longer one may be anything, a credential too."""
+
+Steps = tuple[str | int, ...]
+"""The way from the root of a file to a value: keys, and positions in lists from 0."""
+
+SECRET_SHAPES: tuple[tuple[str, str], ...] = (
+    ("an AWS access key", r"\b(?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{16}\b"),
+    ("a Quub API key", r"\bquub_[a-z]+_[0-9A-Za-z_-]{8,}"),
+    ("a Vault token", r"\bhv[sbr]\.[0-9A-Za-z_-]{8,}"),
+    ("a GitHub token", r"\b(?:gh[opsur]_[0-9A-Za-z]{20,}|github_pat_[0-9A-Za-z_]{20,})"),
+    ("a GitLab token", r"\bglpat-[0-9A-Za-z_-]{16,}"),
+    ("a Slack token", r"\bxox[abeoprs]-[0-9A-Za-z-]{10,}"),
+    ("a payment key", r"\b(?:sk|rk)_(?:live|test)_[0-9A-Za-z]{10,}"),
+    ("a Google API key", r"\bAIza[0-9A-Za-z_-]{30,}"),
+    ("a signed token (JWT)", r"\beyJ[0-9A-Za-z_-]{8,}\.eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]*"),
+    ("a private key", r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY"),
+    ("a password in a URL", r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s:@?#]*:(?!\$\{[^{}]*\}@)[^/\s@]+@"),
+)
+"""What a credential looks like, whatever field it stands in."""
+
+_SECRET = re.compile("|".join(f"(?:{shape})" for _, shape in SECRET_SHAPES))
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """A character of a file, counted from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(slots=True)
+class Mistakes:
+    """What is wrong in all files of one load, collected so that all of it is told at once."""
+
+    _found: dict[str, tuple[int, Place]] = field(default_factory=dict)
+    _files: dict[str, int] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def add(self, place: Place, steps: Steps, text: str) -> None:
+        """Note one; the same one at the same place counts once. What looks like a credential is masked."""
+        path = dotted(steps)
+        order = self._files.setdefault(place.file, len(self._files))
+        self._found.setdefault(cleaned(f"{place}: {path}: {text}" if path else f"{place}: {text}"), (order, place))
+
+    def add_file(self, file: str, text: str) -> None:
+        """Note that a file as a whole cannot be used."""
+        order = self._files.setdefault(file, len(self._files))
+        self._found.setdefault(cleaned(f"{file}: {text}"), (order, Place(file, 0, 0)))
+
+    def raise_if_any(self) -> None:
+        """Raises ConfigurationError with every mistake, file by file in the order of reading, from top to bottom."""
+        texts = sorted(self._found, key=lambda text: (*self._found[text], text))
+        if len(texts) > MISTAKES_SHOWN:
+            texts[MISTAKES_SHOWN:] = [f"and {len(texts) - MISTAKES_SHOWN} more mistakes"]
+        if texts:
+            raise ConfigurationError(texts)
+
+
+def dotted(steps: Steps) -> str:
+    """`environments.production.aws[0].account_id`; a key of other characters stands in brackets and quotes."""
+    text = ""
+    for step in steps:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        elif _PLAIN_KEY.fullmatch(step):
+            text += f".{step}" if text else step
+        else:
+            text += f'["{step[:80]}"]'
+    return text
+
+
+def shown_file(path: Path) -> str:
+    """The path as messages name it: relative where the file lies below the working directory."""
+    absolute = Path(os.path.abspath(path))  # noqa: PTH100  resolve() would follow links, and name another file
+    here = Path.cwd()
+    return absolute.relative_to(here).as_posix() if absolute.is_relative_to(here) else str(absolute)
+
+
+def secret_shape(text: str) -> str:
+    """What kind of credential `text` holds, or nothing."""
+    return next((kind for kind, shape in SECRET_SHAPES if re.search(shape, text)), "")
+
+
+def cleaned(text: str) -> str:
+    """Without what looks like a credential, and without characters that a terminal would obey."""
+    return _UNPRINTABLE.sub("\ufffd", _SECRET.sub("***", text))
+
+
+def shown(text: str) -> str:
+    """A value in quotes, or only its length where it is long."""
+    return f'"{text}"' if len(text) <= LONGEST_SHOWN else f"text of {len(text)} characters"
+
+
+def listed(names: Sequence[str], last: str = "or") -> str:
+    """`a, b or c`; what is beyond ten is counted."""
+    if len(names) > 10:
+        return f"{', '.join(names[:10])} {last} {len(names) - 10} more"
+    return f" {last} ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`; did you mean X?` where a known name is near, else nothing."""
+    close = difflib.get_close_matches(name[:200], list(known), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]}?" if close else ""
