@@ -75,6 +75,7 @@ _TEXT_CHARSETS = re.compile(
     r"utf-(8|8-sig|16|16-le|16-be|32|32-le|32-be)|ascii|iso8859-\d+|cp\d+|mac-\w+|koi8-\w|shift_jis\w*|euc_\w+|big5\w*|"
     r"gb2312|gbk|gb18030|tis-620"
 )
+_HOST_NAME = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 
 
@@ -307,10 +308,15 @@ class HttpConnector:
     # How a key is tried
 
     def _try_key(self, quub: Quub, key: SecretReference | None) -> int:
-        url = urllib.parse.urlsplit(quub.api_url)
+        try:
+            url = urllib.parse.urlsplit(quub.api_url)
+            port = url.port or 443
+        except ValueError:
+            url, port = urllib.parse.urlsplit(""), 0
         if url.scheme != "https" or not url.hostname:
-            raise Refused(f"{quub}: no key was sent, because api_url is no https:// address")
-        port = url.port or 443
+            raise Refused(
+                f"{quub}: no key was sent, because api_url is no https:// address", next_step="correct quub.api_url"
+            )
         host, address_port = split_host_port(quub.api_connect_to or join_host_port(url.hostname, port), port)
         peer = _Peer(
             subject=str(quub),
@@ -408,10 +414,14 @@ def _ascii_host(host: str) -> str:
     literal = as_literal(host)
     if literal:
         return literal.partition("%")[0]  # a zone means something on this machine alone (RFC 6874)
+    bare = host.removesuffix(".")
     try:
-        return host.rstrip(".").encode("idna").decode("ascii") if not host.isascii() else host.rstrip(".")
-    except UnicodeError as error:
-        raise Malformed(f"{host!r} is no host name: {error}", next_step="correct the endpoint's url") from error
+        name = bare if bare.isascii() else bare.encode("idna").decode("ascii")
+    except UnicodeError:
+        name = ""
+    if len(name) > 253 or not _HOST_NAME.fullmatch(name):
+        raise Malformed(f"{host!r} is no host name", next_step="correct the url that it stands in")
+    return name
 
 
 # What came back

@@ -64,7 +64,7 @@ def connect(address: str, port: int) -> socket.socket | Reach:
         raise Unreachable(
             f"{place}: this machine has no way there: {error.strerror or error}", next_step=_way_to(address)
         ) from error
-    if _is_connected_to_itself(connected):
+    if is_connected_to_itself(connected):
         connected.close()
         return Reach.REFUSED
     connected.settimeout(None)
@@ -89,7 +89,7 @@ def _reach(host: str, port: int) -> Reach:
     return Reach.FILTERED if Reach.FILTERED in reaches else Reach.REFUSED
 
 
-def _is_connected_to_itself(connected: socket.socket) -> bool:
+def is_connected_to_itself(connected: socket.socket) -> bool:
     """Linux connects a socket with itself when the port it is given is the one it asks for, and nobody listens."""
     try:
         return bool(connected.getsockname() == connected.getpeername())
