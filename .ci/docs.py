@@ -1,6 +1,7 @@
-"""Writes docs/items: one page an item, from checklist.yaml, the docstring of its module and its parameters.
+"""Writes docs/items, one page an item, and the help of the command line in README.md.
 
-`python .ci/docs.py` writes the pages, and deletes those of items that are no more.
+`python .ci/docs.py` writes the pages from checklist.yaml, the docstrings of the modules and their parameters, and
+deletes pages of items that are no more.
 """
 
 from __future__ import annotations
@@ -12,9 +13,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner
+
+from quub_audit.cli import group
 from quub_audit.cli.explain import type_name
 from quub_audit.config.checklist import read_policy
 from quub_audit.config.mistakes import Mistakes
+from quub_audit.connectors.aws_policy import VALUE_ACTIONS
 from quub_audit.model.checklist import Item
 from quub_audit.model.status import Grade
 from quub_audit.registry import CheckModule, Registry
@@ -23,6 +28,8 @@ from quub_audit.sdk import Check, Subjects
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "docs" / "items"
 HEADING = re.compile(r"^(?P<name>[A-Z][a-z]+)  +(?P<text>\S.*)$")
+HELP_BEGINS, HELP_ENDS = "<!-- help, written by `make docs` -->", "<!-- end of help -->"
+HELP = (("--help",), ("run", "--help"), ("demo", "--help"))
 WRITTEN = "<!-- Written by `make docs` from checklist.yaml and the check's module. Change those. -->\n"
 GRADES: Mapping[Grade, str] = {
     Grade.LIVE: "the running system was asked or tried",
@@ -45,12 +52,15 @@ def pages() -> dict[str, str]:
     """Every page by its file name."""
     registry = Registry.discover()
     items = read_items()
-    written = {"README.md": index(items)}
+    needed = dict[str, list[Item]]()
+    written = dict[str, str]()
     for item in items:
         names = dict.fromkeys(name.partition("/")[0] for name in item.checks)
         modules = [module for name in names if isinstance(module := registry.load(name), CheckModule)]
         written[f"{item.id}.md"] = "\n".join(page(item, modules))
-    return written
+        for permission in permissions_of(modules):
+            needed.setdefault(permission, []).append(item)
+    return {"README.md": index(items), "permissions.md": "\n".join(permissions(needed)), **written}
 
 
 def index(items: Iterable[Item]) -> str:
@@ -79,11 +89,28 @@ def page(item: Item, modules: list[CheckModule]) -> Iterator[str]:
         active = " Active: only with `--allow-active`." if check.is_active else ""
         grade = check.grade.value.replace("_", " ")
         yield f"| {cell(check.title)}.{active} | {cell(looks_at(check))} | {grade} |"
-    permissions = sorted({name for check in checks for name in check.permissions})
-    if permissions:
-        yield from ("", "## Permissions in AWS", "", *(f"- `{name}`" for name in permissions))
+    if needed := permissions_of(modules):
+        yield from ("", "## Permissions in AWS", "", *(f"- `{name}`" for name in needed))
     yield from ("", "## How to mend it", "", item.remediation)
     yield from ("", "## References", "", *(f"- {reference}" for reference in item.references), "")
+
+
+def permissions_of(modules: Iterable[CheckModule]) -> list[str]:
+    return sorted({name for module in modules for check in module.checks for name in check.permissions})
+
+
+def permissions(needed: Mapping[str, list[Item]]) -> Iterator[str]:
+    """The least policy for the whole checklist, and which item needs what of it."""
+    yield from (WRITTEN, "# Permissions in AWS", "", "What the shipped checklist asks for, as a policy:", "", "```json")
+    statement = {"Effect": "Allow", "Action": sorted(needed), "Resource": "*"}
+    yield from (json.dumps({"Version": "2012-10-17", "Statement": [statement]}, indent=2), "```", "")
+    values = ", ".join(f"`{action}`" for action in VALUE_ACTIONS)
+    yield f"Where an account says `read_secret_values: true`, also {values}, best for the declared secrets alone."
+    yield "`sts:GetCallerIdentity`, which is asked first, needs no permission."
+    yield from ("", "| action | for |", "| --- | --- |")
+    for name in sorted(needed):
+        yield f"| `{name}` | {', '.join(f'[{item.id}]({item.id}.md)' for item in needed[name])} |"
+    yield ""
 
 
 def statement(doc: str) -> Iterator[str]:
@@ -140,6 +167,19 @@ def looks_at(check: Check) -> str:
     return ", of ".join([*steps, f"each `{each.__name__}`"])
 
 
+def readme() -> str:
+    """README.md with the help of the commands as they are now."""
+    before, mark, rest = (ROOT / "README.md").read_text(encoding="utf-8").partition(HELP_BEGINS)
+    _, end, after = rest.partition(HELP_ENDS)
+    blocks = "\n".join(f"```text\n$ quub-audit {' '.join(args)}\n{help_of(*args)}```\n" for args in HELP)
+    return f"{before}{mark}\n{blocks}{end}{after}"
+
+
+def help_of(*args: str) -> str:
+    shown = CliRunner().invoke(group, args, prog_name="quub-audit", terminal_width=100)
+    return "\n".join(line.rstrip() for line in shown.output.splitlines()) + "\n"
+
+
 def cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
@@ -152,6 +192,7 @@ def main() -> int:
             old.unlink()
     for name, text in wanted.items():
         (FOLDER / name).write_text(text, encoding="utf-8")
+    (ROOT / "README.md").write_text(readme(), encoding="utf-8")
     return 0
 
 
