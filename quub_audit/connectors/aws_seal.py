@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from quub_audit.facts.seal import Fingerprint, Sealer
+from quub_audit.facts.seal import Fingerprint, Sealer, is_ordinary
 
 _CONTAINERS = (
     "environment[].value",
@@ -28,6 +28,8 @@ _PLACES: Mapping[str, tuple[str, ...]] = {
     "amplify.GetBranch": ("branch.environmentVariables{}",),
     "amplify.ListApps": ("apps[].environmentVariables{}",),
     "amplify.ListBranches": ("branches[].environmentVariables{}",),
+    "apigateway.GetApiKey": ("value",),
+    "apigateway.GetApiKeys": ("items[].value",),
     "apigateway.GetStage": ("variables{}",),
     "apigateway.GetStages": ("item[].variables{}",),
     "apigatewayv2.GetStage": ("StageVariables{}",),
@@ -91,6 +93,9 @@ _ALWAYS = frozenset(
 
 _SAYS_SECRET = ("apikey", "api_key", "api-key", "password", "passwd", "secret", "token", "credential")
 
+_MAY_SAY_SECRET = (*_SAYS_SECRET, "auth", "dsn", "key", "pass", "pwd", "salt")
+"""Under such a name even an ordinary word may be somebody's password."""
+
 
 def as_fact(question: str, answer: Mapping[str, Any], sealer: Sealer) -> dict[str, Any]:
     """`answer` without ResponseMetadata, made of JSON values, aware UTC times, bytes and fingerprints."""
@@ -127,12 +132,12 @@ def _change(value: Any, steps: list[str], sealer: Sealer) -> None:
         if isinstance(inner, dict):
             for key, part in inner.items():
                 if only(key):
-                    inner[key] = _sealed(part, sealer)
+                    inner[key] = _sealed(part, sealer, name=key)
     elif not bracket:
         if rest:
             _change(inner, rest, sealer)
         elif inner is not None:
-            value[name] = _sealed(inner, sealer)
+            value[name] = _sealed(inner, sealer, name=_variable_of(value) if name == "value" else None)
     elif isinstance(inner, list) and not rest:
         value[name] = [_sealed(part, sealer) for part in inner]
     elif isinstance(inner, list):
@@ -141,8 +146,22 @@ def _change(value: Any, steps: list[str], sealer: Sealer) -> None:
                 _change(part, rest, sealer)
 
 
-def _sealed(value: Any, sealer: Sealer) -> Any:
-    return value if isinstance(value, Fingerprint) or not isinstance(value, str) else sealer.seal(value)
+def _sealed(value: Any, sealer: Sealer, *, name: Any = None) -> Any:
+    """Ordinary words in a variable whose `name` does not say secret stay in outputs.
+
+    Else `NODE_ENV=production` would strike the word from every report.
+    """
+    if isinstance(value, Fingerprint) or not isinstance(value, str):
+        return value
+    is_harmless = (
+        isinstance(name, str) and not any(word in name.lower() for word in _MAY_SAY_SECRET) and is_ordinary(value)
+    )
+    return sealer.seal(value, is_struck=not is_harmless)
+
+
+def _variable_of(holder: Mapping[str, Any]) -> Any:
+    """The name of a variable of a container or build; None for anything else that has a value, such as an API key."""
+    return holder.get("name") if set(holder) <= {"name", "value", "type"} else None
 
 
 def _any(name: str) -> bool:

@@ -111,10 +111,13 @@ class Sealer:
         self._salt = salt
         self.redactor = redactor
 
-    def seal(self, value: str) -> Fingerprint:
-        """What may be known of `value`. References, booleans, numbers and plain URLs are not struck from outputs."""
+    def seal(self, value: str, *, is_struck: bool = True) -> Fingerprint:
+        """What may be known of `value`. References, booleans, numbers and plain URLs are not struck from outputs.
+
+        Without `is_struck` nothing is: for what stands where secrets may, and is none (`NODE_ENV=production`).
+        """
         kind = kind_of(value)
-        if kind == "text":
+        if kind == "text" and is_struck:
             self.redactor.add(value)
         digest = hmac.new(self._salt, value.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:16]
         words = re.split(r"[^a-z0-9]+", value.lower())
@@ -126,6 +129,15 @@ class Sealer:
             kind=kind,
             markers=tuple(m for m in MARKERS if m in words or (not m.isalnum() and m in value.lower())),
         )
+
+
+_WORD = r"(?:[A-Z]?[a-z]{1,20}|[A-Z]{1,20}|\d{1,5})"
+_ORDINARY = re.compile(rf"{_WORD}(?:[-_./: ]{_WORD})*")
+
+
+def is_ordinary(value: str) -> bool:
+    """Whether a value is words and short numbers alone (`production`, `eu-central-1`, `cache.internal:6379`)."""
+    return len(value) <= 60 and _ORDINARY.fullmatch(value.strip()) is not None
 
 
 def kind_of(value: str) -> ValueKind:
