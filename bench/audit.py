@@ -11,11 +11,14 @@ from pathlib import Path
 
 from bench.peers import Surroundings, relayed, requests_since
 from bench.timing import Comparison, medians, process
+from quub_audit.connectors.base import Question
 from quub_audit.connectors.evidence import read_bundle
 
 DELAY_MS = 50
 WHOLE_LIMIT = 1.5
 AWS_LIMIT = 1.3
+FINGERPRINTS = "fingerprints of "
+HOME = "us-east-1"
 ANY_VERDICT = (0, 1, 3)
 
 
@@ -85,8 +88,19 @@ def _calls(bundle: Path) -> list[list[object]]:
     for question, _ in read_bundle(bundle).ledger.answered():
         if question.connector == "aws":
             account, _, region = question.target.partition("/")
-            calls.append([account, region, question.name, json.loads(question.arguments or "{}")])
+            operation, arguments = _sent(question)
+            calls.append([account, region or HOME, operation, arguments])
     return calls
+
+
+def _sent(question: Question) -> tuple[str, dict[str, object]]:
+    """The operation and arguments behind a question; that for a secret's fingerprints reads its value."""
+    if not question.name.startswith(FINGERPRINTS):
+        return question.name, json.loads(question.arguments or "{}")
+    store, _, name = question.name.removeprefix(FINGERPRINTS).partition(":")
+    if store == "ssm":
+        return "ssm.GetParameter", {"Name": name, "WithDecryption": True}
+    return "secretsmanager.GetSecretValue", {"SecretId": name}
 
 
 def _say_requests(asked: list[str]) -> str:
