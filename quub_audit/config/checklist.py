@@ -15,6 +15,7 @@ from quub_audit.config.fields import Distinct, ItemId, Line, Prose, Reason, Stri
 from quub_audit.config.mistakes import Mistakes, Steps, listed, nearest
 from quub_audit.config.shape import contradiction, note, place_of, quietly, read
 from quub_audit.config.tree import File, Node, Scalar, Table, Unclear, child, children, plain, read_file, scalars
+from quub_audit.config.variables import refuse_secrets
 from quub_audit.model.checklist import Checklist, DroppedItem, Item
 from quub_audit.model.status import Grade, Severity
 from quub_audit.registry import BrokenModule, CheckModule, Registry
@@ -264,6 +265,7 @@ def _chain(path: Path, mistakes: Mistakes) -> list[File]:
 
 
 def _lay_over(policy: Policy, file: File, mistakes: Mistakes) -> None:
+    refuse_secrets(file, mistakes)
     document = read(ChecklistDocument, file.root, mistakes, called=_naming(file.root))
     policy.contents.append(file.content)
     title, version = child(file.root, "title"), child(file.root, "version")
@@ -299,14 +301,9 @@ def _drop(policy: Policy, file: File, mistakes: Mistakes) -> None:
             continue
         slot = policy.slots.pop(entry.id, None)
         if slot is None:
-            problem = (
-                "dropped twice"
-                if entry.id in policy.dropped
-                else f"there is no such item{nearest(entry.id, policy.slots)}"
-            )
-            mistakes.add(
-                place_of(node, "id"), ("drop", index, "id"), f"{problem}, expected an item of the extended checklist"
-            )
+            near = nearest(entry.id, policy.slots) or ", expected an item of the extended checklist"
+            problem = "dropped twice" if entry.id in policy.dropped else f"there is no such item{near}"
+            mistakes.add(place_of(node, "id"), ("drop", index, "id"), problem)
             continue
         title = child(slot.node, "title")
         policy.dropped[entry.id] = DroppedItem(
@@ -321,7 +318,8 @@ def _change(policy: Policy, file: File, mistakes: Mistakes) -> None:
             continue
         slot = policy.slots.get(id_)
         if slot is None:
-            mistakes.add(table.keys[id_], ("change", id_), f"there is no such item{nearest(id_, policy.slots)}")
+            near = nearest(id_, policy.slots) or ", expected an item of the extended checklist"
+            mistakes.add(table.keys[id_], ("change", id_), f"there is no such item{near}")
         elif isinstance(node, Table) and quietly(ItemChange, node) is not None:
             slot.node = overlaid(slot.node, node)
 

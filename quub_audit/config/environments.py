@@ -18,7 +18,7 @@ from quub_audit.config.checklist import STAGES, Policy, Stage
 from quub_audit.config.fields import Distinct, Flag, ItemId, Line, Name, Reason, Strict, written
 from quub_audit.config.mistakes import Mistakes, Steps, listed, nearest
 from quub_audit.config.shape import contradiction, place_of, quietly, read
-from quub_audit.config.tree import Expanded, File, Listing, Node, Scalar, Table, child, plain, read_file
+from quub_audit.config.tree import Expanded, File, Listing, Node, Scalar, Table, child, children, plain, read_file
 from quub_audit.config.variables import REFERENCE, Variables, refuse_secrets
 from quub_audit.model.environment import (
     Account,
@@ -44,8 +44,11 @@ _REGION = r"[a-z]{2,4}(?:-[a-z]+){1,2}-[0-9]{1,2}"
 
 
 def _is_of_possible_port(text: str) -> str:
-    port = re.search(r":([0-9]+)(?:/|$)", text.rpartition("]")[2].removeprefix("https").removeprefix("wss"))
-    if port and not 0 < int(port[1]) < 65536:
+    try:
+        port = urlsplit(text if "://" in text else f"//{text}").port
+    except ValueError:
+        port = 0
+    if port == 0:
         raise PydanticCustomError("port", "no port")
     return text
 
@@ -209,7 +212,8 @@ class SecretEntry(Strict):
         for key in strange:
             if getattr(self, key):
                 raise contradiction(f"a secret in {self.store} has none, expected no such key", key)
-        if self.store == "vault" and "/" not in self.name.strip("/"):
+        # A variable of another environment may be unset; what stands for it here leads nowhere, and so to an error.
+        if self.store == "vault" and not {"/", "$"} & set(self.name.strip("/")):
             raise contradiction(
                 "no path in Vault, expected the mount and the path such as secret/production/quub", "name"
             )
@@ -328,10 +332,12 @@ class Surroundings:
 
 def read_surroundings(path: Path, mistakes: Mistakes) -> Surroundings | None:
     """The file as it is written; None when `mistakes` say why it cannot be used."""
-    file = read_file(path, mistakes, what="the environments of a service; `quub-audit init` writes them")
+    file = read_file(
+        path, mistakes, what="the environments of a service; `quub-audit init` writes them", called=_called
+    )
     if file is None:
         return None
-    refuse_secrets(file, mistakes)
+    refuse_secrets(file, mistakes, called=_called)
     table = child(file.root, "environments")
     names = tuple(table.entries) if isinstance(table, Table) else ()
     service = child(file.root, "service")
@@ -392,8 +398,9 @@ def _unreadable_for_want(node: Node) -> Steps | None:
         for problem in error.errors(include_url=False, include_input=False):
             steps = _steps_in(node, (*problem["loc"], *problem.get("ctx", {}).get("path", ())))
             at = child(node, *steps)
-            if isinstance(at, Scalar) and isinstance(at.value, Expanded) and at.value.is_unset:
-                return _smallest_optional(node, steps)
+            is_unset = isinstance(at, Scalar) and isinstance(at.value, Expanded) and at.value.is_unset
+            if is_unset and (optional := _smallest_optional(steps)):
+                return optional
     return None
 
 
@@ -406,7 +413,7 @@ def _steps_in(node: Node, location: Steps) -> Steps:
     return steps
 
 
-def _smallest_optional(node: Node, steps: Steps) -> Steps | None:
+def _smallest_optional(steps: Steps) -> Steps | None:
     """What can be taken away so that the rest may stand; None for a part of a secret's place, and for the stage."""
     if "secrets" in steps or len(steps) < 2:
         return None
@@ -635,12 +642,14 @@ def _identity(target: Account | VaultServer) -> object:
     return replace(target, environment="", region_names=()) if isinstance(target, Account) else target
 
 
-def refuse_strangers(environment: Environment, node: Node, policy: Policy, mistakes: Mistakes) -> None:
+def refuse_strangers(name: str, node: Node, policy: Policy, mistakes: Mistakes) -> None:
     """Note each entry of `not_applicable` that names no item, or one that was named before."""
     seen: set[str] = set()
-    for index, entry in enumerate(environment.not_applicable):
-        steps = ("not_applicable", index, "item")
+    for index, each in children(child(node, "not_applicable")):
+        entry = quietly(NotApplicableEntry, each)
+        if entry is None:
+            continue
         problem = policy.why_unknown(entry.item) or ("the item is there twice" if entry.item in seen else "")
         if problem:
-            mistakes.add(place_of(node, *steps), (environment.name, *steps), problem)
+            mistakes.add(place_of(each, "item"), (name, "not_applicable", index, "item"), problem)
         seen.add(entry.item)

@@ -88,8 +88,8 @@ def load(
     built: dict[str, Environment] = {}
     if surroundings is not None:
         built, _ = build_environments(surroundings, environment, environ, mistakes)
-        for name, each in built.items():
-            refuse_strangers(each, surroundings.entry(name), policy, mistakes)
+        for name in surroundings.names:
+            refuse_strangers(name, surroundings.entry(name), policy, mistakes)
     waivers, attestations = _read_dispensations(sources, policy, (stage,), today, mistakes)
     mistakes.raise_if_any()
     siblings = tuple(each for name, each in built.items() if name != environment)
@@ -117,8 +117,8 @@ def validate(sources: Sources, *, registry: Registry, environ: Mapping[str, str]
     unset: tuple[str, ...] = ()
     if surroundings is not None:
         built, unset = build_environments(surroundings, None, environ, mistakes)
-        for name, each in built.items():
-            refuse_strangers(each, surroundings.entry(name), policy, mistakes)
+        for name in surroundings.names:
+            refuse_strangers(name, surroundings.entry(name), policy, mistakes)
     stages = tuple(stage for stage in STAGES if any(each.stage == stage for each in built.values())) or STAGES
     waivers, attestations = _read_dispensations(sources, policy, stages, today, mistakes)
     mistakes.raise_if_any()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,8 +17,14 @@ MISTAKES_SHOWN = 100
 LONGEST_SHOWN = 32
 """Characters of the longest value that a message repeats; a longer one may be anything, a credential too."""
 
+MOST_STEPS = 12
+"""Of a path that is shown."""
+
 Steps = tuple[str | int, ...]
 """The way from the root of a file to a value: keys, and positions in lists from 0."""
+
+Naming = Callable[[Steps], Steps]
+"""From the way to a value in its file to the path that messages give."""
 
 SECRET_SHAPES: tuple[tuple[str, str], ...] = (
     ("an AWS access key", r"\b(?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{16}\b"),
@@ -62,6 +68,11 @@ class Mistakes:
     def __bool__(self) -> bool:
         return bool(self._found)
 
+    @property
+    def places(self) -> frozenset[Place]:
+        """Where there is one."""
+        return frozenset(place for _, place in self._found.values())
+
     def add(self, place: Place, steps: Steps, text: str) -> None:
         """Note one; the same one at the same place counts once. What looks like a credential is masked."""
         path = dotted(steps)
@@ -85,14 +96,14 @@ class Mistakes:
 def dotted(steps: Steps) -> str:
     """`environments.production.aws[0].account_id`; a key of other characters stands in brackets and quotes."""
     text = ""
-    for step in steps:
+    for step in steps[:MOST_STEPS]:
         if isinstance(step, int):
             text += f"[{step}]"
         elif _PLAIN_KEY.fullmatch(step):
             text += f".{step}" if text else step
         else:
             text += f'["{step[:80]}"]'
-    return text
+    return text if len(steps) <= MOST_STEPS else f"{text}..."
 
 
 def shown_file(path: Path) -> str:

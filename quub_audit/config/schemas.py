@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 SCHEMA_NAMES = ("checklist", "environments", "waivers", "attestations", "result")
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
-_VARIABLE = {
+VARIABLE = {
+    "title": "Variable",
+    "description": "`${NAME}`, or `${NAME:-default}`, of the process environment",
     "type": "string",
     "pattern": r"\$\{",
-    "title": "Variable",
-    "description": "`${NAME}` or `${NAME:-default}`",
 }
 
 
@@ -26,32 +30,34 @@ def json_schema(name: str) -> dict[str, Any]:
         "attestations": _attestations,
         "result": _result,
     }[name]()
-    return {"$schema": DIALECT, "$id": f"quub-audit/{name}.json"} | schema | {"title": f"quub-audit: {name}"}
+    head = {"$schema": DIALECT, "$id": f"quub-audit/{name}.json", "title": f"quub-audit: {name}"}
+    return head | {key: at for key, at in schema.items() if key != "title"}
 
 
 def _checklist() -> dict[str, Any]:
     from quub_audit.config.checklist import ChecklistDocument
 
-    return ChecklistDocument.model_json_schema()
+    return _written(ChecklistDocument)
 
 
 def _environments() -> dict[str, Any]:
     from quub_audit.config.environments import EnvironmentsDocument
 
-    schema: dict[str, Any] = _rewritten(EnvironmentsDocument.model_json_schema(), _or_variable)
+    schema = _rewritten(_written(EnvironmentsDocument), _or_variable)
+    schema["$defs"]["Variable"] = VARIABLE
     return schema
 
 
 def _waivers() -> dict[str, Any]:
     from quub_audit.config.dispensations import WaiversDocument
 
-    return WaiversDocument.model_json_schema()
+    return _written(WaiversDocument)
 
 
 def _attestations() -> dict[str, Any]:
     from quub_audit.config.dispensations import AttestationsDocument
 
-    return AttestationsDocument.model_json_schema()
+    return _written(AttestationsDocument)
 
 
 def _result() -> dict[str, Any]:
@@ -62,31 +68,43 @@ def _result() -> dict[str, Any]:
     return TypeAdapter(Result).json_schema(mode="serialization")
 
 
-def _rewritten(schema: Any, rewrite: Callable[[dict[str, Any]], dict[str, Any]], *, is_key: bool = False) -> Any:
-    """The schema with every subschema rewritten, the innermost first; those of keys are left alone."""
-    if isinstance(schema, list):
-        return [_rewritten(each, rewrite) for each in schema]
-    if not isinstance(schema, dict) or is_key:
-        return schema
-    below = {key: _rewritten_below(key, at, rewrite) for key, at in schema.items()}
-    return rewrite(below)
+def _written(model: type[BaseModel]) -> dict[str, Any]:
+    return _rewritten(model.model_json_schema(), _plainer)
 
 
-def _rewritten_below(key: str, at: Any, rewrite: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
-    if key in ("properties", "$defs"):
-        return {name: _rewritten(each, rewrite) for name, each in at.items()}
-    if key in ("items", "additionalProperties", "anyOf") and at is not False and at is not True:
-        return _rewritten(at, rewrite)
-    return at
+def _plainer(schema: dict[str, Any]) -> dict[str, Any]:
+    """Without defaults that only mean absence; keys that fit no pattern are refused."""
+    if "patternProperties" in schema:
+        pattern = "|".join(schema["patternProperties"])
+        schema["additionalProperties"] = False
+        schema["propertyNames"] = {**schema.get("propertyNames", {}), "pattern": pattern}
+    return {key: at for key, at in schema.items() if key != "default" or at not in ("", [], {}, None)}
 
 
 def _or_variable(schema: dict[str, Any]) -> dict[str, Any]:
-    """A form that a variable cannot have, or a variable."""
-    is_open = schema.get("type") == "string" and not {"pattern", "enum", "const"} & schema.keys()
-    is_token = str(schema.get("pattern", "")).startswith(r"^\$")
-    if schema.get("type") not in ("string", "boolean") or is_open or is_token:
+    """A form that no variable has, or a variable."""
+    if schema.get("type") not in ("string", "boolean") or _takes_variables(schema):
         return schema
     around: dict[str, Any] = {
         key: schema.pop(key) for key in ("title", "description", "default", "examples") if key in schema
     }
-    return {"anyOf": [schema, _VARIABLE], **around}
+    return {**around, "anyOf": [schema, {"$ref": "#/$defs/Variable"}]}
+
+
+def _takes_variables(schema: dict[str, Any]) -> bool:
+    is_text = schema["type"] == "string" and "enum" not in schema and "const" not in schema
+    return is_text and re.search(str(schema.get("pattern", "")), "${NAME}") is not None
+
+
+def _rewritten(schema: dict[str, Any], rewrite: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+    """The schema with each subschema for values rewritten, the innermost first."""
+    below: dict[str, Any] = dict(schema)
+    for key in ("properties", "patternProperties", "$defs"):
+        if key in below:
+            below[key] = {name: _rewritten(each, rewrite) for name, each in below[key].items()}
+    for key in ("items", "additionalProperties"):
+        if isinstance(below.get(key), dict):
+            below[key] = _rewritten(below[key], rewrite)
+    if "anyOf" in below:
+        below["anyOf"] = [_rewritten(each, rewrite) for each in below["anyOf"]]
+    return rewrite(below)

@@ -5,20 +5,18 @@ What was expected is read from the model's JSON Schema, so that editors and mess
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
 
-from quub_audit.config.mistakes import Mistakes, Place, Steps, listed, nearest, shown
-from quub_audit.config.tree import Expanded, Listing, Node, Scalar, Table, Unclear, plain
+from quub_audit.config.mistakes import Mistakes, Naming, Place, Steps, listed, nearest, shown
+from quub_audit.config.tree import Expanded, Listing, Node, Scalar, Table, Unclear, children, plain
 
 M = TypeVar("M", bound=BaseModel)
 
 Schema = Mapping[str, Any]
-Naming = Callable[[Steps], Steps]
-"""From the way to a value in its file to the path that messages give."""
 
 CONTRADICTION = "contradiction"
 
@@ -50,11 +48,16 @@ def note(
 ) -> None:
     """Say each problem of `error` in words, at its place below `node`."""
     schema = model.model_json_schema()
+    known = mistakes.places
     for problem in error.errors(include_url=False, include_input=False):
         context = problem.get("ctx", {})
         spot = Spot(node, schema)
         for step in (*problem["loc"], *context.get("path", ())):
             spot.step(step)
+        if problem["type"] == "too_short" and any(children(spot.node)):
+            continue  # pydantic does not count entries that have a mistake
+        if isinstance(spot.node, Scalar) and spot.place in known:
+            continue  # an unset variable, a credential: what else is wrong with the value tells nothing more
         mistakes.add(spot.place, called(spot.steps), spot.explain(problem["type"], problem["msg"], context))
 
 
@@ -68,10 +71,12 @@ class Spot:
         self.steps: Steps = ()
         self._schema: Schema = schema
         self._parent: Schema = schema
+        self._keys: Mapping[str, Place] = {}
 
     def step(self, step: str | int) -> None:
         """Go on to a key or position. An index into what the file has as a single mapping stays where it is."""
         if step == "[key]":
+            self._name_key()
             return
         self._parent = self._schema
         self._schema = self._below(step)
@@ -79,6 +84,7 @@ class Spot:
             return
         self.steps = (*self.steps, step)
         if isinstance(self.node, Table) and isinstance(step, str) and step in self.node.entries:
+            self._keys = self.node.keys
             self.place, self.node = self.node.keys[step], self.node.entries[step]
             if isinstance(self.node, Scalar):
                 self.place = self.node.place
@@ -88,10 +94,20 @@ class Spot:
         else:
             self.node = None
 
+    def _name_key(self) -> None:
+        """Speak of the key instead of its value."""
+        key = str(self.steps[-1]) if self.steps else ""
+        self.place = self._keys.get(key, self.place)
+        self.node = Scalar(place=self.place, value=key)
+        names = (each["propertyNames"] for each in self._variants(self._parent) if "propertyNames" in each)
+        self._schema = next(names, {})
+
     def explain(self, kind: str, message: str, context: Mapping[str, Any]) -> str:
         """What is wrong here, and what was expected."""
         if kind == CONTRADICTION:
             return str(context["text"])
+        if kind == "literal_secret" and isinstance(self.node, Scalar) and self.node.value is not None:
+            return f"a token that stands in the file, expected {self._expected(self._schema)}"
         if kind in ("value_error", "assertion_error"):
             return message.partition(", ")[2] or message
         if kind == "extra_forbidden":
@@ -109,8 +125,9 @@ class Spot:
             if isinstance(step, str) and step in each.get("properties", {}):
                 named: Schema = each["properties"][step]
                 return named
-            if isinstance(step, str) and isinstance(each.get("additionalProperties"), Mapping):
-                other: Schema = each["additionalProperties"]
+            others = [each.get("additionalProperties"), *each.get("patternProperties", {}).values()]
+            other = next((other for other in others if isinstance(other, Mapping)), None)
+            if isinstance(step, str) and other is not None:
                 return other
         return {}
 
@@ -128,7 +145,7 @@ class Spot:
             case None:
                 return "missing"
             case Table():
-                return "a mapping"
+                return "a mapping" if self.node.entries else "an empty mapping"
             case Listing():
                 return "a list" if self.node.entries else "an empty list"
             case Scalar(value=None):
@@ -137,6 +154,8 @@ class Spot:
                 return (
                     f"{shown(text)[1:-1] if len(text) <= 32 else 'a number'}, which YAML readers understand differently"
                 )
+            case Scalar(value=Expanded(is_unset=True)):
+                return "a variable that is not set"
             case Scalar(value=Expanded()):
                 return "a value from the process environment that does not fit"
             case Scalar(value=str() as text):
@@ -171,18 +190,16 @@ class Spot:
             case "string":
                 return "a date such as 2026-12-31" if schema.get("format") == "date" else "text"
             case "array":
-                below = self._expected_item(schema)
-                return f"a list{f' of {below}' if below else ''}"
+                return f"a list{self._of_what(schema)}"
             case "object":
-                return "a mapping"
+                return "a mapping" if not schema.get("minProperties") else "at least one entry"
         return ""
 
-    def _expected_item(self, schema: Schema) -> str:
-        items = schema.get("items", {})
-        kinds: dict[str, str] = {"object": "mappings", "string": "texts", "integer": "whole numbers"}
-        named = [kinds[each["type"]] for each in self._variants(items) if each.get("type") in kinds]
-        least = f"at least {schema['minItems']} " if schema.get("minItems") else ""
-        return f"{least}{named[0]}" if named else ""
+    def _of_what(self, schema: Schema) -> str:
+        kinds = {"object": "mappings", "string": "texts", "integer": "whole numbers"}
+        items = self._variants(schema.get("items", {}))
+        named = [f" of {kinds[each['type']]}" for each in items if each.get("type") in kinds]
+        return f"{''.join(named[:1])}{', at least one' if schema.get('minItems') else ''}"
 
     def _near(self) -> str:
         if not (isinstance(self.node, Scalar) and isinstance(self.node.value, str)):

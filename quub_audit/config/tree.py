@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NoReturn
 
-from quub_audit.config.mistakes import Mistakes, Place, Steps, shown, shown_file
+from quub_audit.config.mistakes import Mistakes, Naming, Place, Steps, shown, shown_file
 
 MAX_BYTES = 5 * 1024 * 1024
 MAX_NODES = 100_000
@@ -139,8 +139,9 @@ class File:
     root: Table
 
 
-def read_file(path: Path, mistakes: Mistakes, *, what: str) -> File | None:
-    """The file as a tree; None when `mistakes` now say why not. `what` names its kind: `a checklist`.
+def read_file(path: Path, mistakes: Mistakes, *, what: str, called: Naming = tuple) -> File | None:
+    """The file as a tree; None when `mistakes` now say why not. `what` names its kind: `a checklist`;
+    `called` makes paths of messages of steps.
 
     A file in which single keys are wrong (twice there, not text) comes back without them.
     """
@@ -151,7 +152,7 @@ def read_file(path: Path, mistakes: Mistakes, *, what: str) -> File | None:
     text = _text(content, name, mistakes)
     if text is None:
         return None
-    root = _Composer(name, mistakes).compose(text)
+    root = _Composer(name, mistakes, called).compose(text)
     if root is None:
         return None
     if not isinstance(root, Table):
@@ -229,8 +230,9 @@ class _Open:
 class _Composer:
     """Builds the tree from the parser's events, without recursion: depth and size are bounded while reading."""
 
-    def __init__(self, name: str, mistakes: Mistakes) -> None:
+    def __init__(self, name: str, mistakes: Mistakes, called: Naming) -> None:
         self._name = name
+        self._called = called
         self._mistakes = mistakes
         self._open: list[_Open] = []
         self._anchors: dict[str, Node | None] = {}
@@ -251,10 +253,10 @@ class _Composer:
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             place = Place(self._name, mark.line + 1, mark.column + 1) if mark else Place(self._name, 1, 1)
-            self._mistakes.add(place, self._here(), _syntax(text, place, error.problem or "cannot be read"))
+            self._note(place, self._here(), _syntax(text, place, error.problem or "cannot be read"))
             return None
         except yaml.YAMLError:
-            self._mistakes.add(Place(self._name, 1, 1), (), "not YAML: cannot be read")
+            self._note(Place(self._name, 1, 1), (), "not YAML: cannot be read")
             return None
         return self._root or Scalar(place=Place(self._name, 1, 1), value=None)
 
@@ -308,15 +310,15 @@ class _Composer:
         key = text if text is not None else str(node.value) if isinstance(node, Scalar) else None
         top.key_of_no_use = True
         if key is None:
-            self._mistakes.add(place, self._here(), "a key that is a list or a mapping, expected text")
+            self._note(place, self._here(), "a key that is a list or a mapping, expected text")
         elif is_plain and key == "<<":
             steps = (*self._here(), key)
-            self._mistakes.add(place, steps, "merge keys are not supported, expected the keys themselves, written out")
+            self._note(place, steps, "merge keys are not supported, expected the keys themselves, written out")
         elif not key.strip():
-            self._mistakes.add(place, self._here(), "an empty key, expected text")
+            self._note(place, self._here(), "an empty key, expected text")
         elif key in top.keys:
             first = top.keys[key].line
-            self._mistakes.add(place, (*self._here(), key), f"the key is there twice, first in line {first}")
+            self._note(place, (*self._here(), key), f"the key is there twice, first in line {first}")
         else:
             top.key, top.key_of_no_use = key, False
             top.keys[key] = place
@@ -350,14 +352,17 @@ class _Composer:
     def _refuse_tag(self, event: Any, place: Place) -> None:
         if event.tag is not None:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
-            self._mistakes.add(place, self._here(), f"the tag {shown(tag)} is not supported, expected a value without")
+            self._note(place, self._here(), f"the tag {shown(tag)} is not supported, expected a value without")
 
     def _here(self) -> Steps:
         """The way to what is read now; a mapping whose next key is not known yet is the last step."""
         return tuple(opened.step for opened in self._open if not opened.is_table or opened.key is not None)
 
+    def _note(self, place: Place, steps: Steps, text: str) -> None:
+        self._mistakes.add(place, self._called(steps), text)
+
     def _stop(self, place: Place, text: str) -> NoReturn:
-        self._mistakes.add(place, self._here(), text)
+        self._note(place, self._here(), text)
         raise _Stop
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from quub_audit.config.mistakes import Mistakes, Place, Steps, secret_shape
+from quub_audit.config.mistakes import Mistakes, Naming, Place, Steps, secret_shape
 from quub_audit.config.tree import Expanded, File, Listing, Node, Scalar, Table, scalars
 
 REFERENCE = r"\$\{[A-Za-z_][A-Za-z0-9_]*\}"
@@ -77,12 +77,12 @@ class Variables:
         return value
 
 
-def refuse_secrets(file: File, mistakes: Mistakes) -> None:
+def refuse_secrets(file: File, mistakes: Mistakes, *, called: Naming = tuple) -> None:
     """Note every value, key and comment that looks like a credential; its kind is told, and never the text."""
     lines = set()
     for steps, scalar in scalars(file.root):
         if isinstance(scalar.value, str) and (kind := secret_shape(scalar.value)):
-            mistakes.add(scalar.place, steps, _refusal(kind))
+            mistakes.add(scalar.place, called(steps), _refusal(kind))
             lines.add(scalar.place.line)
     for number, line in enumerate(file.content.decode("utf-8-sig").splitlines(), start=1):
         kind = secret_shape(line)
