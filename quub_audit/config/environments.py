@@ -356,11 +356,11 @@ def build_environments(
     lenient = Variables(environ=environ, mistakes=mistakes, is_lenient=True)
     strict = Variables(environ=environ, mistakes=mistakes)
     root = surroundings.file.root
-    nodes: dict[str, Node] = {}
-    for name in surroundings.names:
-        variables = strict if name == audited else lenient
-        node = variables.expand(surroundings.entry(name), (name,))
-        nodes[name] = node if variables is strict else _without_unset(node)
+    wholes = {
+        name: (strict if name == audited else lenient).expand(surroundings.entry(name), (name,))
+        for name in surroundings.names
+    }
+    nodes = {name: node if name == audited else _without_unset(node) for name, node in wholes.items()}
     top = {key: strict.expand(node, (key,)) for key, node in root.entries.items() if key != "environments"}
     table = child(root, "environments")
     whole = replace(table, entries=nodes) if isinstance(table, Table) else table
@@ -372,7 +372,7 @@ def build_environments(
         folder=Path(os.path.abspath(surroundings.file.path)).parent,  # noqa: PTH100  links are the user's
         mistakes=mistakes,
     )
-    built = {name: made for name, node in nodes.items() if (made := builder.build(name, node))}
+    built = {name: made for name, node in nodes.items() if (made := builder.build(name, node, wholes[name]))}
     _refuse_one_name_for_two(built, nodes, mistakes)
     return built, tuple(sorted(lenient.unset))
 
@@ -454,8 +454,11 @@ class _Builder:
     folder: Path
     mistakes: Mistakes
 
-    def build(self, name: str, node: Node) -> Environment | None:
-        """One environment; None when it has a mistake, which is already told."""
+    def build(self, name: str, node: Node, whole: Node) -> Environment | None:
+        """One environment; None when it has a mistake, which is already told.
+
+        `whole` is the environment before anything was left out for want of a variable.
+        """
         entry = quietly(EnvironmentEntry, node)
         if entry is None:
             return None
@@ -464,8 +467,7 @@ class _Builder:
         quub = None
         if entry.quub is not None:
             secrets = tuple(
-                self._secret(name, index, secret, node, accounts, servers)
-                for index, secret in enumerate(entry.quub.secrets)
+                self._secret(name, index, secret, whole, accounts) for index, secret in enumerate(entry.quub.secrets)
             )
             quub = self._quub(name, entry.quub, secrets)
         return Environment(
@@ -562,54 +564,51 @@ class _Builder:
         )
 
     def _secret(
-        self,
-        environment: str,
-        index: int,
-        entry: SecretEntry,
-        node: Node,
-        accounts: tuple[Account, ...],
-        servers: tuple[VaultServer, ...],
+        self, environment: str, index: int, entry: SecretEntry, node: Node, accounts: tuple[Account, ...]
     ) -> SecretReference:
-        def refuse(key: str, text: str) -> None:
-            steps = ("quub", "secrets", index, key)
-            self.mistakes.add(place_of(node, *steps), (environment, *steps), text)
-
+        """`node` is the environment before anything was left out for want of a variable."""
+        steps: Steps = ("quub", "secrets", index)
         if entry.store == "vault":
-            names = [server.name for server in servers]
-            if entry.vault and entry.vault not in names:
-                refuse("vault", f"there is no such server under `vault`{nearest(entry.vault, names)}{_choice(names)}")
-            elif not entry.vault and len(names) > 1:
-                refuse("vault", f"missing, expected {listed(names)}, since there are several servers")
-            only = names[0] if len(names) == 1 else ""
-            return SecretReference(store="vault", name=entry.name, vault=entry.vault or only, environment=environment)
+            vault = self._target("vault", "vault", entry.vault, environment, steps, node)
+            return SecretReference(store="vault", name=entry.name, vault=vault, environment=environment)
         arn = _Arn.of(entry.name)
-        named = [account.name for account in accounts]
-        account = next((each for each in accounts if each.name == entry.account), None)
-        if entry.account and account is None:
-            refuse("account", f"there is no such account under `aws`{nearest(entry.account, named)}{_choice(named)}")
-        if account is None and arn:
-            account = next((each for each in accounts if each.account_id == arn.account_id), None)
-        if account is None and not entry.account and len(accounts) > 1:
-            refuse("account", f"missing, expected {listed(named)}, since there are several accounts")
-        account = account or next(iter(accounts), None)
         if arn and entry.region and entry.region != arn.region:
-            refuse("region", "another region than that of the ARN, expected the same or none")
-        if account is None:
-            return SecretReference(store=entry.store, name=entry.name, environment=environment)
-        region = entry.region or (arn.region if arn else "") or account.region_names[0]
+            text = "another region than that of the ARN, expected the same or none"
+            self.mistakes.add(place_of(node, *steps, "region"), (environment, *steps, "region"), text)
+        by_id = next((each.name for each in accounts if arn and each.account_id == arn.account_id), "")
+        name = self._target("account", "aws", entry.account or by_id, environment, steps, node)
+        account = next((each for each in accounts if each.name == name), None)
+        region = entry.region or (arn.region if arn else "") or (account.region_names[0] if account else "")
         return SecretReference(
-            store=entry.store,
-            name=entry.name,
-            region=Region(account=account.name, name=region),
-            environment=environment,
+            store=entry.store, name=entry.name, region=Region(account=name, name=region), environment=environment
         )
+
+    def _target(self, key: str, kind: str, wanted: str, environment: str, steps: Steps, node: Node) -> str:
+        """The name of the account or server that keeps a secret.
+
+        Where none is declared, or it was left out, the name leads nowhere: a secret is never looked for elsewhere.
+        """
+        names = _names(node, kind, environment)
+        problem = ""
+        if wanted and wanted not in names:
+            near = nearest(wanted, names) or (f", expected {listed(names)}" if names else ", and none is declared")
+            problem = f"there is no such target under `{kind}`{near}"
+        elif not wanted and len(names) > 1:
+            problem = f"missing, expected {listed(names)}, since there are several"
+        if problem:
+            self.mistakes.add(place_of(node, *steps, key), (environment, *steps, key), problem)
+        return wanted or next(iter(names), environment)
 
     def _path(self, text: str) -> str:
         return os.path.normpath(self.folder / text) if text else ""
 
 
-def _choice(names: list[str]) -> str:
-    return f", expected {listed(names)}" if names else ", and none is declared"
+def _names(node: Node, kind: str, environment: str) -> list[str]:
+    """What the targets of one kind are called, in the order of the file."""
+    declared = child(node, kind)
+    entries = [declared] if isinstance(declared, Table) else [entry for _, entry in children(declared)]
+    names = [child(entry, "name") for entry in entries]
+    return [str(name.value) if isinstance(name, Scalar) and name.value else environment for name in names]
 
 
 @dataclass(frozen=True, slots=True)
