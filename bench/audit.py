@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench.peers import Surroundings, relayed, requests_since
-from bench.timing import Comparison, medians, process
+from bench.timing import Comparison, medians, peak_mib, process
 from quub_audit.connectors.base import Question
 from quub_audit.connectors.evidence import read_bundle
 
@@ -22,17 +22,17 @@ HOME = "us-east-1"
 ANY_VERDICT = (0, 1, 3)
 
 
+def command(environments: Path, out: Path, *options: str) -> tuple[str, ...]:
+    """The whole command, reports included."""
+    program = str(Path(sys.executable).with_name("quub-audit"))
+    return (program, "run", "--env", "production", "--environments", str(environments), "--out", str(out), *options)
+
+
 def audit(world: Surroundings, environments: Path, out: Path, *options: str) -> Callable[[], object]:
-    """A call that runs the whole command, reports included."""
-    return process(
-        str(Path(sys.executable).with_name("quub-audit")),
-        *("run", "--env", "production", "--environments", str(environments), "--out", str(out), "-q", *options),
-        env=world.environ,
-        codes=ANY_VERDICT,
-    )
+    return process(*command(environments, out, "-q", *options), env=world.environ, codes=ANY_VERDICT)
 
 
-def compare_whole(world: Surroundings, folder: Path, rounds: int) -> Iterator[Comparison]:
+def compare_whole(world: Surroundings, folder: Path, rounds: int) -> Iterator[Comparison | str]:
     out = folder / "report"
     audit(world, world.environments, out)()
     ids = [item["id"] for item in json.loads((out / "result.json").read_text(encoding="utf-8"))["items"]]
@@ -57,6 +57,8 @@ def compare_whole(world: Surroundings, folder: Path, rounds: int) -> Iterator[Co
         against_seconds=taken["alone"],
         limit=WHOLE_LIMIT,
     )
+    peak = peak_mib(*command(world.environments, out), env=world.environ)
+    yield f"Peak memory of the demo's audit: {peak:.0f} MiB, sslyze and the secret scanner not counted"
 
 
 def compare_aws(world: Surroundings, folder: Path, rounds: int) -> Iterator[Comparison | str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import time
@@ -61,3 +62,13 @@ def process(
         return ran
 
     return call
+
+
+def peak_mib(*command: str, env: Mapping[str, str] | None = None) -> float:
+    """Most memory that the process itself held at once; that of its children is not counted. Linux counts in KiB."""
+    child = subprocess.Popen(
+        command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    _, status, used = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    return used.ru_maxrss / 1024
