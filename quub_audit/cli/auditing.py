@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import quub_audit
 from quub_audit.cli.interrupt import Interruption
 from quub_audit.cli.mistakes import last_line, messages, trace
+from quub_audit.cli.muting import muted
 from quub_audit.cli.progress import Judge, Progress
 from quub_audit.cli.terminal import Styled, Terminal
 from quub_audit.errors import Mendable, NotWritten, Reportable, UsageError
@@ -116,7 +117,7 @@ def run_audit(
         terminal.say(f"--baseline {request.baseline}: this run would overwrite it; keep the baseline outside --out")
         last_line(terminal, ExitCode.REFUSED, ExitCode.REFUSED.meaning)
         return ExitCode.REFUSED
-    with Interruption() as interruption:
+    with Interruption() as interruption, muted(terminal):
         ending = _Audit(request, terminal, environ, clock, interruption).carry_out()
         for line in ending.messages:
             terminal.say(line)

@@ -35,7 +35,7 @@ TERM_COLUMNS = 14
 def command(
     item: str,
     checklist: Path | None,
-    stage: str,
+    stage: Literal["production", "staging", "development"],
     format: str,  # noqa: A002  the name of the option
     checks_dir: tuple[Path, ...],
 ) -> int:

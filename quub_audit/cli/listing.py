@@ -6,7 +6,7 @@ import difflib
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @checks_dir_option
 def command(
     checklist: Path | None,
-    stage: str,
+    stage: Literal["production", "staging", "development"],
     tag: tuple[str, ...],
     format: str,  # noqa: A002  the name of the option
     checks_dir: tuple[Path, ...],

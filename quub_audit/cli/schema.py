@@ -16,8 +16,8 @@ from quub_audit.errors import UsageError
 def command(name: str) -> int:
     """Print the JSON Schema of a file.
 
-    NAME is checklist, environments, waivers or attestations. Keep the schema as a file, and name it in the first line
-    of the YAML file for the editor to see: # yaml-language-server: $schema=environments.schema.json
+    NAME is checklist, environments, waivers, attestations or result. Keep the schema as a file, and name it in the
+    first line of the YAML file for the editor to see: # yaml-language-server: $schema=environments.schema.json
     """
     from quub_audit.config import SCHEMA_NAMES, json_schema
 

@@ -11,9 +11,10 @@ import click
 
 from quub_audit.cli.options import checks_dir_option, files_options
 from quub_audit.cli.terminal import Terminal
+from quub_audit.reporters.text import count
 
 if TYPE_CHECKING:
-    from quub_audit.config import Sources
+    from quub_audit.config import Sources, Summary
 
 
 @click.command("validate")
@@ -36,18 +37,19 @@ def command(
 
     terminal = Terminal.of_process()
     sources = sources_of(environments, checklist=checklist, waivers=waivers, attestations=attestations)
-    validate(sources, registry=Registry.discover(checks_dir), environ=os.environ, today=now().date())
-    for line in read(sources):
+    summary = validate(sources, registry=Registry.discover(checks_dir), environ=os.environ, today=now().date())
+    for line in lines(summary, sources):
         terminal.show(line)
     terminal.check()
     return 0
 
 
-def read(sources: Sources) -> Iterator[str]:
-    """What was found without a mistake, a file a line."""
-    from quub_audit.config import environment_names
-
-    yield f"checklist: {sources.checklist or 'the built-in one'}: valid"
-    yield f"environments: {sources.environments}: valid; {', '.join(environment_names(sources.environments))}"
-    for name, path in (("waivers", sources.waivers), ("attestations", sources.attestations)):
-        yield f"{name}: {path}: valid" if path else f"{name}: none"
+def lines(summary: Summary, sources: Sources) -> Iterator[str]:
+    """What was found in order, a file a line."""
+    yield f"checklist     {sources.checklist or 'built in'}: {count(summary.items, 'item')}"
+    names = ", ".join(summary.environments)
+    yield f"environments  {sources.environments}: {summary.service} in {names}"
+    yield f"waivers       {sources.waivers or 'no file'}: {summary.waivers}"
+    yield f"attestations  {sources.attestations or 'no file'}: {summary.attestations}"
+    if summary.unset_variables:
+        yield f"not looked at, since not set here: {', '.join(summary.unset_variables)}"
