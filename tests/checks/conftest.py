@@ -1,4 +1,4 @@
-"""What the tests of this group share: one emulated AWS, and one authority for servers on loopback."""
+"""What the tests of items share: one emulated AWS for all of a worker. and one authority for servers on loopback."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.worlds.cloud import Cloud, emulated_cloud
 from tests.worlds.web import Names
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def emulator() -> Iterator[str]:
     with emulated_cloud() as address:
         yield address
@@ -25,6 +25,6 @@ def cloud(emulator: str) -> Iterator[Cloud]:
     fresh.stop_enforcing()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def names(tmp_path_factory: pytest.TempPathFactory) -> Names:
     return Names(Authority(), tmp_path_factory.mktemp("names"))
