@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import importlib.util
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 
 from quub_audit.errors import MissingExtra
 
-_INSTALL = "the demo emulates AWS with moto, which is not installed; pip install 'quub-audit[demo]'"
+_INSTALL = "the demo emulates AWS with moto, which is not or not wholly installed; pip install 'quub-audit[demo]'"
 
 _LEAN: Mapping[str, str] = {"MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}
 """The emulator reads it when it makes the EC2 of a region: 500 images that nobody here looks at."""
@@ -91,6 +92,8 @@ def emulated_aws(account_ids: Sequence[str], region: str) -> Iterator[Emulator]:
 
 def _load(account_ids: Sequence[str], region: str) -> tuple[Any, Any]:
     """The emulator's WSGI application, and a handler of requests that logs none."""
+    if importlib.util.find_spec("openapi_spec_validator") is None:
+        raise MissingExtra(_INSTALL)  # moto alone is no moto[apigateway]
     try:
         with _process_environment(_LEAN):
             from moto.backends import get_backend

@@ -99,7 +99,7 @@ class Redactor:
 
 
 _REFERENCE = re.compile(
-    r"^(arn:aws[a-z-]*:|vault:|ssm:|secretsmanager:|secret://|op://|\$\{[^}]*\}$|\$[A-Z_]+$|\{\{.*\}\}$)"
+    r"^(arn:aws[a-z-]*:|vault:|ssm:|secretsmanager:|secret://|op://|\$\{[^}]*\}$|\$[A-Z_]+$|\$?\{\{[^{}]*\}\}$)"
 )
 _URL = re.compile(r"^[a-z][a-z0-9+.-]*://(?P<authority>[^/?#]*)", re.IGNORECASE)
 

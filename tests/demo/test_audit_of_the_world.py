@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from quub_audit.demo import repository
+from quub_audit.demo.world import DemoWorld
+from tests.demo.auditing import Audit, audit, recorded_requests, secrets_in
+
+FAULTY = {
+    "production-keys-generated": "pass",
+    "stored-in-secret-manager": "fail",
+    "separate-per-environment": "pass",
+    "ip-allowlist": "pass",
+    "rotation-schedule": "pass",
+    "https-enforced": "fail",
+    "tls-minimum-version": "fail",
+    "certificate-pinning": "fail",
+    "firewall-rules": "fail",
+    "ddos-protection": "waived",
+}
+"""What each item comes to in the faulty world."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A world, its audit at every verbosity, and what the emulated AWS was asked by the first."""
+
+    world: DemoWorld
+    loud: Audit
+    others: tuple[Audit, ...]
+    requests: Counter[tuple[str, ...]]
+    secrets: dict[str, str]
+
+
+@pytest.fixture(scope="class")
+def faulty(faulty_world: DemoWorld, tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    return _scene(faulty_world, tmp_path_factory)
+
+
+@pytest.fixture(scope="class")
+def healthy(healthy_world: DemoWorld, tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    return _scene(healthy_world, tmp_path_factory)
+
+
+def _scene(world: DemoWorld, folders: pytest.TempPathFactory) -> Scene:
+    secrets = secrets_in(world)
+    with recorded_requests(world, folders.mktemp("requests")) as requests:
+        loud = audit(world, folders.mktemp("loud"), "-vv")
+    others = tuple(audit(world, folders.mktemp("other"), *options) for options in ((), ("-q",), ("-qq",)))
+    return Scene(world=world, loud=loud, others=others, requests=requests, secrets=secrets)
+
+
+def _leaks(scene: Scene, values: dict[str, str]) -> list[str]:
+    return [
+        f"{name} in {place} of {run.out}"
+        for run in (scene.loud, *scene.others)
+        for place, text in run.texts().items()
+        for name, value in values.items()
+        if value in text
+    ]
+
+
+def _named(findings: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Without what differs between two worlds: ports, and ids that AWS gives."""
+    return {(_settled(subject), _settled(observed)) for subject, observed in findings}
+
+
+def _settled(text: str) -> str:
+    text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT", text)
+    text = re.sub(r"port \d+ of 127", "port N of 127", text)
+    text = re.sub(r"\b(sg|vpc|eni)-[0-9a-f]{17}", r"\1", text)
+    return re.sub(r"arn:aws:elasticloadbalancing:\S*?/app/([a-z-]+)/\S+", r"\1", text)
+
+
+class TestHealthy:
+    def test_every_item_passes_and_the_release_is_ready(self, healthy: Scene) -> None:
+        assert (healthy.loud.code, set(healthy.loud.statuses.values())) == (0, {"pass"}), healthy.loud.terminal
+
+    def test_nothing_is_warned_of_and_nobody_vouches_for_anything(self, healthy: Scene) -> None:
+        statuses = {finding["status"] for item in healthy.loud.result["items"] for finding in item["findings"]}
+
+        assert statuses == {"pass"}
+        assert not any(item["attestation"] or item["waiver"] for item in healthy.loud.result["items"])
+
+    def test_every_item_of_the_checklist_is_in_the_demo(self, healthy: Scene) -> None:
+        assert set(healthy.loud.statuses) <= set(FAULTY)
+        assert len(healthy.loud.statuses) >= 9
+
+    def test_every_verbosity_comes_to_the_same(self, healthy: Scene) -> None:
+        assert {run.code for run in healthy.others} == {0}
+        assert [run.statuses for run in healthy.others] == [healthy.loud.statuses] * 3
+
+    def test_no_question_reaches_aws_twice(self, healthy: Scene) -> None:
+        assert len(healthy.requests) >= 40
+        assert [request for request, count in healthy.requests.items() if count > 1] == []
+
+    def test_only_reads_and_the_assumed_role_reach_aws(self, healthy: Scene) -> None:
+        asked = {_operation(request) for request in healthy.requests}
+
+        others = sorted(each for each in asked if not re.match(r"(Get|List|Describe|GET )", each))
+        assert others == ["AssumeRole"]
+
+    def test_no_secret_value_comes_out(self, healthy: Scene) -> None:
+        assert len(healthy.secrets) == 5
+        assert _leaks(healthy, healthy.secrets) == []
+
+    def test_an_active_audit_has_the_key_accepted_by_quub(self, healthy: Scene, tmp_path: Path) -> None:
+        active = audit(healthy.world, tmp_path, "--allow-active", "--only=*.production-keys-generated")
+
+        accepted = {
+            observed
+            for subject, observed in active.findings("production-keys-generated", "pass")
+            if subject.startswith("https://api.quub.example")
+        }
+        assert accepted == {"the key is answered with 200, a made-up one with 401"}
+        assert _leaks(Scene(healthy.world, active, (), healthy.requests, {}), healthy.secrets) == []
+
+
+def _operation(request: tuple[str, ...]) -> str:
+    _, _, _, method, url, target, body = request
+    action = re.search(r"(?:^|&)Action=(\w+)", body)
+    if action:
+        return action[1]
+    return target.rpartition(".")[2] or f"{method} {url}"
+
+
+class TestFaulty:
+    def test_exactly_the_faulty_items_fail(self, faulty: Scene) -> None:
+        audited = faulty.loud.statuses
+
+        assert audited == {item: FAULTY[item] for item in audited}, faulty.loud.terminal
+        assert faulty.loud.code == 1
+
+    def test_the_secret_in_clear_is_named(self, faulty: Scene) -> None:
+        found = _named(faulty.loud.findings("stored-in-secret-manager", "fail"))
+
+        assert (
+            "quub-app-settlement:1/quub-app-settlement/QUUB_API_SECRET",
+            "is a literal of 64 characters of lower+digit",
+        ) in found
+
+    def test_plain_http_and_a_short_hsts_are_named(self, faulty: Scene) -> None:
+        found = _named(faulty.loud.findings("https-enforced", "fail"))
+
+        assert {subject for subject, _ in found} == {"console", "partners", "quub-app-partners"}
+        assert ("quub-app-partners", "HTTP:80 rule default has the action forward") in found
+        assert (
+            "partners",
+            "plain HTTP of partners.quub-app.example at 127.0.0.1:PORT: /health answers 200 with content",
+        ) in found
+
+    def test_old_protocols_and_a_certificate_near_its_end_are_named(self, faulty: Scene) -> None:
+        assert _named(faulty.loud.findings("tls-minimum-version", "fail")) == {
+            ("partners", "accepts TLSv1, TLSv1.1 at 127.0.0.1:PORT"),
+            ("partners", "the certificate ends in 9 days at 127.0.0.1:PORT"),
+            ("quub-app-partners", "policy ELBSecurityPolicy-2016-08 accepts TLSv1"),
+        }
+        assert _named(faulty.loud.findings("tls-minimum-version", "warning")) == {
+            ("console", "the certificate ends in 21 days at 127.0.0.1:PORT")
+        }
+
+    def test_the_open_database_is_named_by_its_group_its_address_and_the_endpoint(self, faulty: Scene) -> None:
+        assert _named(faulty.loud.findings("firewall-rules", "fail")) == {
+            ("quub-app-production", "is publicly accessible, sg opens tcp 5432 from 0.0.0.0/0"),
+            ("sg (quub-app-database)", "opens tcp 5432 from 0.0.0.0/0"),
+            ("orders", "port N of 127.0.0.1 takes connections"),
+        }
+
+    def test_the_rule_that_only_counts_is_waived_and_would_fail(self, faulty: Scene) -> None:
+        waived = next(item for item in faulty.loud.result["items"] if item["status"] == "waived")
+
+        assert (waived["waived_from"], waived["waiver"]["ticket"]) == ("fail", "OPS-412")
+        assert _named(faulty.loud.findings("ddos-protection", "fail")) == {
+            ("quub-app-partners", "rule rate only has the action Count")
+        }
+
+    def test_the_key_that_is_renewed_by_hand_is_vouched_for(self, faulty: Scene) -> None:
+        attested = next(item for item in faulty.loud.result["items"] if item["attestation"])
+
+        assert (attested["id"], attested["status"]) == ("security.api-keys.rotation-schedule", "pass")
+        assert {subject for subject, _ in faulty.loud.findings("rotation-schedule", "warning")} == {
+            "production/quub/credentials"
+        }
+
+    def test_what_is_sound_passes_beside_what_is_not(self, faulty: Scene) -> None:
+        assert {"orders", "stream", "quub-app-production"} <= {
+            subject for subject, _ in _named(faulty.loud.findings("tls-minimum-version", "pass"))
+        }
+        assert {"orders", "stream", "quub-app-production"} <= {
+            subject for subject, _ in _named(faulty.loud.findings("https-enforced", "pass"))
+        }
+
+    def test_every_verbosity_comes_to_the_same(self, faulty: Scene) -> None:
+        assert {run.code for run in faulty.others} == {1}
+        assert [run.statuses for run in faulty.others] == [faulty.loud.statuses] * 3
+
+    def test_no_question_reaches_aws_twice(self, faulty: Scene) -> None:
+        assert len(faulty.requests) >= 40
+        assert [request for request, count in faulty.requests.items() if count > 1] == []
+
+    def test_no_secret_value_comes_out(self, faulty: Scene) -> None:
+        planted = {**faulty.secrets, **repository.planted_secrets()}
+
+        assert len(planted) == 9
+        assert _leaks(faulty, planted) == []
+
+    def test_words_that_are_no_secrets_stay_readable(self, faulty: Scene) -> None:
+        report = (faulty.loud.out / "report.html").read_text(encoding="utf-8")
+
+        assert "production/quub/credentials" in report
+        assert "eu-central-1" in report
