@@ -79,7 +79,7 @@ def endpoint(subject: EndpointAddress, http: Http, tls: Tls, wanted: HttpsParame
         if plain[path] in (Reach.REFUSED, Reach.FILTERED):
             break
     faults = [fault for path, answer in plain.items() for fault in plain_faults(path, answer, target.host)]
-    if not any(isinstance(answer, Reach) for answer in plain.values()):
+    if not {Reach.REFUSED, Reach.FILTERED} & set(plain.values()):
         for path in paths:
             upgraded = http.get_plain(target, path, address=address, is_upgrade=True)
             faults += upgrade_faults(path, upgraded)
@@ -144,7 +144,16 @@ def upgrade_faults(path: str, answer: HttpAnswer | Reach) -> list[str]:
 def leads_to_https(location: str, host: str) -> bool:
     """Whether a Location leads to HTTPS on `host` itself. A relative one stays on HTTP."""
     matched = _LOCATION.match(location.strip())
-    return matched is not None and matched["host"].rstrip(".").lower() == host.rstrip(".").lower()
+    return matched is not None and _canonical(matched["host"]) == _canonical(host)
+
+
+def _canonical(host: str) -> str:
+    """One spelling for a name with or without the root's dot, in Unicode or Punycode, and for an IPv6 address."""
+    bare = host.strip("[]").removesuffix(".").lower()
+    try:
+        return bare if bare.isascii() else bare.encode("idna").decode("ascii")
+    except UnicodeError:
+        return bare
 
 
 def judge_secure(subject: str, place: str, secure: Mapping[str, HttpAnswer]) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from quub_audit.checks.security.network.https_enforced import (
     HttpsParameters,
+    endpoint,
     hsts_problems,
     judge_distribution,
     judge_hsts,
@@ -27,11 +28,12 @@ from quub_audit.checks.security.network.https_enforced import (
     upgrade_faults,
 )
 from quub_audit.facts.http import Cookie
+from quub_audit.facts.tls import TlsScan
 from quub_audit.model.environment import Endpoint, Environment, Region
 from quub_audit.model.finding import Finding
 from quub_audit.model.result import ItemResult
 from quub_audit.model.status import FindingStatus, Grade, Status
-from quub_audit.sdk import HttpAnswer, Listener, LoadBalancer, Reach
+from quub_audit.sdk import HttpAnswer, Listener, LoadBalancer, Reach, endpoint_addresses
 from quub_audit.testing import audit_item
 from tests.worlds.cloud import Cloud
 from tests.worlds.web import (
@@ -654,12 +656,23 @@ class TwoAddresses:
         raise NotImplementedError
 
 
+class NoScan:
+    """An endpoint of an API is not scanned here."""
+
+    def scan(self, endpoint: Endpoint, *, address: str) -> TlsScan:
+        raise NotImplementedError
+
+    def scan_host(self, host: str, port: int, *, connect_to: str = "", ca_file: str = "") -> TlsScan:
+        raise NotImplementedError
+
+
 def test_the_ipv6_address_of_a_name_is_not_forgotten() -> None:
-    api = endpoint_at("", "", connect_to="", connect_to_plain="")
-    found = {
-        subject.address: {finding.status for finding in endpoint.call(subject, TwoAddresses(), None, WANTED)}
-        for subject in endpoint_addresses.call(api, TwoAddresses())
-    }
+    http = TwoAddresses()
+    found = {}
+    for subject in endpoint_addresses(endpoint_at("", ""), http):
+        findings = endpoint(subject, http, NoScan(), WANTED)
+        assert isinstance(findings, Iterator)
+        found[subject.address] = {finding.status for finding in findings}
 
     assert found == {"192.0.2.7": {PASS}, "2001:db8::7": {FAIL}}
 
