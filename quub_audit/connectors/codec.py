@@ -16,6 +16,8 @@ _TAG = "!"
 _HOMES = (
     "quub_audit.facts.code",
     "quub_audit.facts.http",
+    "quub_audit.facts.identity",
+    "quub_audit.facts.logs",
     "quub_audit.facts.seal",
     "quub_audit.facts.tls",
     "quub_audit.facts.vault",

@@ -16,7 +16,7 @@ from quub_audit.connectors.base import Entry, Ledger, Question
 from quub_audit.connectors.codec import decode, encode, known
 from quub_audit.errors import Malformed, Reportable
 from quub_audit.facts.seal import Redactor
-from quub_audit.model.environment import Environment
+from quub_audit.model.environment import Environment, IdentityProvider
 
 FORMAT = "quub-audit/evidence/1"
 
@@ -90,7 +90,20 @@ def _without_tokens(environment: Environment) -> Environment:
     return replace(
         environment,
         vault=tuple(replace(server, token="") for server in environment.vault),
+        identity=tuple(_without_secrets(provider) for provider in environment.identity),
         siblings=tuple(_without_tokens(sibling) for sibling in environment.siblings),
+    )
+
+
+def _without_secrets(provider: IdentityProvider) -> IdentityProvider:
+    client = provider.test_client
+    return replace(
+        provider,
+        admin_client_secret="",
+        admin_token="",
+        access_token="",
+        id_token="",
+        test_client=replace(client, client_secret="", password="") if client else None,
     )
 
 

@@ -280,8 +280,11 @@ def _targets(check: Check, environment: Environment) -> tuple[Any, ...]:
     quub = (environment.quub,) if environment.quub else ()
     by_class: Mapping[str, tuple[Any, ...]] = {
         "Account": environment.aws,
+        "BackupBucket": environment.backups,
         "Endpoint": environment.endpoints,
         "Environment": (environment,),
+        "IdentityProvider": environment.identity,
+        "LogSource": environment.logs,
         "Quub": quub,
         "Region": tuple(region for account in environment.aws for region in account.regions),
         "Repository": environment.repositories,

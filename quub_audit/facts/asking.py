@@ -12,10 +12,21 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from quub_audit.facts.code import Assignments, CodeFile, Head, Pattern, Search, SecretScan, Text
 from quub_audit.facts.http import HttpAnswer, Reach
+from quub_audit.facts.identity import Organisation, Person, Realm, RefreshTrial, Tokens
+from quub_audit.facts.logs import LogSample
 from quub_audit.facts.seal import Fingerprint
 from quub_audit.facts.tls import TlsScan
 from quub_audit.facts.vault import VaultSecret
-from quub_audit.model.environment import Endpoint, Quub, Region, Repository, SecretReference, VaultServer
+from quub_audit.model.environment import (
+    Endpoint,
+    IdentityProvider,
+    LogSource,
+    Quub,
+    Region,
+    Repository,
+    SecretReference,
+    VaultServer,
+)
 
 
 @runtime_checkable
@@ -33,6 +44,12 @@ class Aws(Protocol):
 
     def find(self, operation: str, *, region: Region, **parameters: Any) -> Mapping[str, Any] | None:
         """As `ask`, but None where the API says by an error code that the thing does not exist."""
+
+    def credential_report(self, *, region: Region) -> tuple[Mapping[str, str], ...]:
+        """IAM's credential report, waited for: one row per user, `<root_account>` among them, by column name.
+
+        Needs iam:GenerateCredentialReport and iam:GetCredentialReport. At most four hours old, as IAM makes them.
+        """
 
     def secret_fingerprints(self, secret: SecretReference) -> Mapping[str, Fingerprint] | None:
         """A fingerprint per field of the secret's JSON; under an empty key when it is not a JSON object.
@@ -135,6 +152,44 @@ class Vault(Protocol):
 
 
 @runtime_checkable
+class Identity(Protocol):
+    """Identity providers: Keycloak's admin API, any OpenID provider, GitHub organisations. Never a token's text."""
+
+    def realm(self, provider: IdentityProvider) -> Realm:
+        """Keycloak's realm and all its clients. Raises Denied naming the role of `realm-management` that is missing."""
+
+    def administrators(self, provider: IdentityProvider, *, roles: tuple[str, ...]) -> tuple[Person, ...]:
+        """Keycloak: enabled users who hold one of `roles` (realm roles, or `client/role`), directly, by composite
+        role or by group, each with its second factors; by name.
+        """
+
+    def organisation(self, provider: IdentityProvider) -> Organisation:
+        """GitHub: whether second factors are required, and the owners without one."""
+
+    def tokens(self, provider: IdentityProvider) -> Tokens | None:
+        """Those given by the process environment, else issued to the test client; None where there is neither.
+
+        Asking for a token is active: raises Refused unless active checks are allowed.
+        """
+
+    def refresh_twice(self, provider: IdentityProvider, *, wait_s: float) -> RefreshTrial | None:
+        """Use a refresh token, wait, use it again; None where none is issued. Active, as `tokens`."""
+
+
+@runtime_checkable
+class Logs(Protocol):
+    """Samples of logs: bounded, newest first, classified in the connector."""
+
+    def sample_group(
+        self, region: Region, group: str, *, window_h: float, slices: int, max_events: int, max_bytes: int
+    ) -> LogSample:
+        """Events of one group of CloudWatch Logs, spread over `slices` windows of the last `window_h` hours."""
+
+    def sample_files(self, source: LogSource, *, max_events: int, max_bytes: int) -> tuple[LogSample, ...]:
+        """One sample per file that `source.files` matches, newest lines first. Raises Absent when none matches."""
+
+
+@runtime_checkable
 class Clock(Protocol):
     """The time of the audit; the same for every check of a run."""
 
@@ -142,8 +197,13 @@ class Clock(Protocol):
         """Aware, UTC."""
 
 
-CONNECTORS: tuple[type, ...] = (Aws, Http, Tls, Tcp, Repositories, Vault, Clock)
+CONNECTORS: tuple[type, ...] = (Aws, Http, Tls, Tcp, Repositories, Vault, Identity, Logs, Clock)
 """Everything that a check's signature may name beside its subject and parameters."""
 
-TARGET_KIND: Mapping[type, str] = {Aws: "aws", Repositories: "repositories", Vault: "vault"}
+TARGET_KIND: Mapping[type, str] = {
+    Aws: "aws",
+    Identity: "identity",
+    Repositories: "repositories",
+    Vault: "vault",
+}
 """Connectors that can answer only where the environment declares a target of that kind."""

@@ -83,6 +83,8 @@ class Endpoint:
     """The provider of a third-party CDN in front of it, when there is one."""
     load_balancer: str = ""
     """ARN or name of the AWS load balancer behind it."""
+    login_path: str = ""
+    """A page that sets the session cookie, where there is one."""
 
     @property
     def is_websocket(self) -> bool:
@@ -153,6 +155,82 @@ class VaultServer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TestClient:
+    """A client of an identity provider that exists to be tested with; used only when active checks are allowed."""
+
+    client_id: str
+    client_secret: str = ""
+    """Read from the process environment; sealed as soon as it is read. Empty for a public client."""
+    grant: Literal["client_credentials", "password"] = "client_credentials"
+    username: str = ""
+    password: str = ""
+    scope: str = "openid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityProvider:
+    """Who issues the service's tokens, or who holds its administrators."""
+
+    kind: ClassVar[str] = "identity"
+    grade: ClassVar[Grade] = Grade.CONTROL_PLANE
+    name: str
+    type: Literal["keycloak", "oidc", "github"]
+    issuer: str = ""
+    """The OpenID issuer, as in `iss`; for GitHub the address of its API."""
+    realm: str = ""
+    """Keycloak: the realm that the service uses."""
+    organisation: str = ""
+    """GitHub: the organisation's login."""
+    admin_url: str = ""
+    """Keycloak: the base address of the admin API; that of the issuer when empty."""
+    admin_client_id: str = ""
+    """Keycloak: a confidential client whose service account may view realm, clients and users."""
+    admin_client_secret: str = ""
+    admin_token: str = ""
+    """GitHub: a token that may read the organisation's members."""
+    test_client: TestClient | None = None
+    access_token: str = ""
+    """A token given by the process environment in place of a test client."""
+    id_token: str = ""
+    connect_to: str = ""
+    ca_file: str = ""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSource:
+    """Where the service's logs are: groups of CloudWatch Logs, or files."""
+
+    kind: ClassVar[str] = "logs"
+    grade: ClassVar[Grade] = Grade.LIVE
+    name: str
+    region: Region | None = None
+    groups: tuple[str, ...] = ()
+    """Prefixes of log group names; with `region`."""
+    files: tuple[str, ...] = ()
+    """Globs, absolute."""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupBucket:
+    """Where dumps are kept in S3."""
+
+    kind: ClassVar[str] = "backups"
+    grade: ClassVar[Grade] = Grade.CONTROL_PLANE
+    region: Region
+    bucket: str
+    prefix: str = ""
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.prefix}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Repository:
     """A checkout of the service's code."""
 
@@ -195,6 +273,9 @@ class Environment:
     endpoints: tuple[Endpoint, ...] = ()
     vault: tuple[VaultServer, ...] = ()
     repositories: tuple[Repository, ...] = ()
+    identity: tuple[IdentityProvider, ...] = ()
+    logs: tuple[LogSource, ...] = ()
+    backups: tuple[BackupBucket, ...] = ()
     not_applicable: tuple[NotApplicable, ...] = ()
     siblings: tuple[Environment, ...] = ()
 
@@ -207,6 +288,9 @@ class Environment:
             "endpoints": bool(self.endpoints),
             "vault": bool(self.vault),
             "repositories": bool(self.repositories),
+            "identity": bool(self.identity),
+            "logs": bool(self.logs),
+            "backups": bool(self.backups),
         }
         return frozenset(kind for kind, is_there in declared.items() if is_there)
 

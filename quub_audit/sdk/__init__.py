@@ -10,7 +10,7 @@ connectors raise into an error for that subject alone. No subject, or no finding
 Names in annotations must exist at run time: no `if TYPE_CHECKING` imports.
 """
 
-from quub_audit.facts.asking import Aws, Clock, Http, Repositories, Tcp, Tls, Vault
+from quub_audit.facts.asking import Aws, Clock, Http, Identity, Logs, Repositories, Tcp, Tls, Vault
 from quub_audit.facts.code import (
     Assignment,
     Assignments,
@@ -24,13 +24,18 @@ from quub_audit.facts.code import (
     Text,
 )
 from quub_audit.facts.http import Cookie, HttpAnswer, Reach
+from quub_audit.facts.identity import Organisation, Person, Realm, RefreshTrial, Token, Tokens
+from quub_audit.facts.logs import LogSample, PiiKind, Sighting
 from quub_audit.facts.seal import Fingerprint
 from quub_audit.facts.tls import OLDEST_FIRST, Certificate, Deployment, Protocol, TlsScan
 from quub_audit.facts.vault import SecretVersion, VaultSecret
 from quub_audit.model.environment import (
     Account,
+    BackupBucket,
     Endpoint,
     Environment,
+    IdentityProvider,
+    LogSource,
     Quub,
     Region,
     Repository,
@@ -58,6 +63,7 @@ __all__ = [
     "Assignment",
     "Assignments",
     "Aws",
+    "BackupBucket",
     "Certificate",
     "Check",
     "Clock",
@@ -76,16 +82,26 @@ __all__ = [
     "Head",
     "Http",
     "HttpAnswer",
+    "Identity",
+    "IdentityProvider",
     "LeakedSecret",
     "Listener",
     "LoadBalancer",
     "Location",
+    "LogSample",
+    "LogSource",
+    "Logs",
     "Match",
+    "Organisation",
     "Parameters",
     "Pattern",
+    "Person",
+    "PiiKind",
     "Protocol",
     "Quub",
     "Reach",
+    "Realm",
+    "RefreshTrial",
     "Region",
     "Repositories",
     "Repository",
@@ -93,11 +109,14 @@ __all__ = [
     "SecretReference",
     "SecretScan",
     "SecretVersion",
+    "Sighting",
     "Subjects",
     "Tcp",
     "Text",
     "Tls",
     "TlsScan",
+    "Token",
+    "Tokens",
     "Vault",
     "VaultSecret",
     "VaultServer",

@@ -12,8 +12,11 @@ from pydantic import BaseModel, ConfigDict
 from quub_audit.facts.asking import CONNECTORS, TARGET_KIND
 from quub_audit.model.environment import (
     Account,
+    BackupBucket,
     Endpoint,
     Environment,
+    IdentityProvider,
+    LogSource,
     Quub,
     Region,
     Repository,
@@ -29,8 +32,11 @@ P = ParamSpec("P")
 
 TARGETS: tuple[type, ...] = (
     Account,
+    BackupBucket,
     Endpoint,
     Environment,
+    IdentityProvider,
+    LogSource,
     Quub,
     Region,
     Repository,
