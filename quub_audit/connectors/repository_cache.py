@@ -1,0 +1,101 @@
+"""What is remembered of a scanned history from one run to the next: commits, never values."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import stat
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from quub_audit.connectors.repository_scanner import rules_digest
+
+MAX_BYTES = 16 * 1024 * 1024
+MAX_TIPS = 1000
+"""Branches and tags of the largest history that is remembered; they stand in the scanner's arguments."""
+
+_HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scanned:
+    """A history that was scanned: everything that `tips` lead to, down to `depth` commits."""
+
+    tool: str
+    depth: int
+    is_cut: bool
+    """There were more commits than `depth`."""
+    tips: tuple[str, ...]
+    leaky: tuple[str, ...]
+    """Commits in which anything was found."""
+
+
+class HistoryCache:
+    """One file in a folder that only its owner can enter; anything odd about either, and it counts as empty."""
+
+    def __init__(self, folder: Path, *, identity: str) -> None:
+        self._folder = folder
+        digest = hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()
+        self._file = folder / f"history-{digest[:32]}.json"
+
+    def load(self, tool: str, *, depth: int, is_known: Callable[[str], bool]) -> Scanned | None:
+        """What the same scanner saw with the same rules, at least as deep; only tips that still are in the history."""
+        if not self._is_ours(self._folder, stat.S_ISDIR) or not self._is_ours(self._file, stat.S_ISREG):
+            return None
+        try:
+            with self._file.open("rb") as stream:
+                kept = json.loads(stream.read(MAX_BYTES))
+            scanned = Scanned(
+                tool=str(kept["tool"]),
+                depth=int(kept["depth"]),
+                is_cut=bool(kept["is_cut"]),
+                tips=_hashes(kept["tips"]),
+                leaky=_hashes(kept["leaky"]),
+            )
+            is_same = (scanned.tool, kept["rules"]) == (tool, rules_digest())
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return None
+        tips = tuple(tip for tip in scanned.tips if is_known(tip))
+        if not is_same or not tips or (scanned.is_cut and depth > scanned.depth):
+            return None
+        return Scanned(tool=tool, depth=scanned.depth, is_cut=scanned.is_cut, tips=tips, leaky=scanned.leaky)
+
+    def save(self, scanned: Scanned) -> None:
+        """Remember, or forget what was remembered where that is not possible; never an error."""
+        with contextlib.suppress(OSError):
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if len(scanned.tips) > MAX_TIPS or not self._is_ours(self._folder, stat.S_ISDIR):
+                self._file.unlink(missing_ok=True)
+                return
+            document = {
+                "tool": scanned.tool,
+                "rules": rules_digest(),
+                "depth": scanned.depth,
+                "is_cut": scanned.is_cut,
+                "tips": scanned.tips,
+                "leaky": scanned.leaky,
+            }
+            handle, name = tempfile.mkstemp(dir=self._folder, prefix=".history-")
+            with os.fdopen(handle, "w") as stream:
+                json.dump(document, stream)
+            Path(name).replace(self._file)
+
+    @staticmethod
+    def _is_ours(path: Path, is_right_kind: Callable[[int], bool]) -> bool:
+        """Nobody else can have written it."""
+        try:
+            about = path.lstat()
+        except OSError:
+            return False
+        return is_right_kind(about.st_mode) and about.st_uid == os.getuid() and not about.st_mode & 0o022
+
+
+def _hashes(values: object) -> tuple[str, ...]:
+    if not isinstance(values, list) or not all(isinstance(value, str) and _HASH.fullmatch(value) for value in values):
+        raise TypeError("no commits")
+    return tuple(values)

@@ -1,0 +1,220 @@
+"""Secrets in a working tree and its history: what the scanner finds, sealed, weighed and put in order.
+
+A history that has not changed is not scanned again. The cache keeps no value, only which commits were scanned and
+which of them held anything: those few are scanned anew each time, since a value can be sealed only when it is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from quub_audit.connectors.git import View
+from quub_audit.connectors.repository_cache import HistoryCache, Scanned
+from quub_audit.connectors.repository_files import MAX_TEXT_BYTES, Tree, read_bytes
+from quub_audit.connectors.repository_scanner import Hit, Scanner
+from quub_audit.connectors.repository_search import is_not_production
+from quub_audit.errors import Reportable
+from quub_audit.facts.code import LeakedSecret, SecretScan
+from quub_audit.facts.seal import Fingerprint, Sealer
+from quub_audit.model.environment import Repository
+from quub_audit.model.finding import Location
+
+COMMITS_PER_SCAN = 500
+"""Commits that one call of the scanner names; they stand in its arguments."""
+
+IGNORE_FILES = (".betterleaksignore", ".gitleaksignore")
+"""Where a team lists what was looked at and found harmless: hashes of values, or places."""
+
+GENERIC_RULES = re.compile(r"^(generic-|hashicorp-tf-password|curl-auth|jwt)")
+"""Rules that go by a name or a form that many harmless things have."""
+
+DOCUMENTED = re.compile(
+    r"EXAMPLE(KEY)?$|^AKIAIOSFODNN7|^(ASIA|AKIA)I44QH8DHB|^sk_test_(4eC39HqLyjWDarjtT1zdp7dc|BQokikJOvBiI2HlWgH4olfQ2)"
+    r"|^eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9\.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwi"
+)
+"""Values that vendors print in their documentation: AWS, Stripe, jwt.io."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """All hits of a history, and how much of it they come from."""
+
+    hits: tuple[Hit, ...]
+    order: Mapping[str, int]
+    """Commits that were looked at, the newest is 0."""
+    is_cut: bool
+
+
+def scan_secrets(
+    repository: Repository,
+    tree: Tree,
+    view: View | None,
+    *,
+    scanner: Scanner,
+    sealer: Sealer,
+    cache: HistoryCache | None,
+) -> SecretScan:
+    """Scan the tree, then the history. Raises Malformed, TimedOut, Unsupported when either is not complete."""
+    report = scanner.scan_tree(tree.root, pruned=view.ignored_folders() if view else (), label=str(repository))
+    shown = {scanner_path(listed.name): listed.file.path for listed in tree.files}
+    in_tree = sorted(
+        (hit for hit in report.hits if hit.path in shown),
+        key=lambda hit: (shown[hit.path], hit.line, hit.column or 0, hit.rule),
+    )
+    found = Found((), {}, is_cut=False)
+    if view is not None:
+        found = scan_history(repository, view, scanner, cache, report.tool)
+    prefix = view.checkout.prefix if view else ""
+    allowed = _Allowed.read(tree)
+    excluded = frozenset(listed.file.path for listed in tree.files if listed.is_excluded)
+    weigh = _Weigher(sealer, allowed, excluded)
+    secrets = [
+        *weigh.weigh(in_tree, path_of=lambda hit: shown[hit.path]),
+        *weigh.weigh(_newest_first(found, prefix), path_of=lambda hit: hit.path.removeprefix(prefix)),
+    ]
+    return SecretScan(
+        secrets=tuple(secrets),
+        files_scanned=sum(not listed.file.is_binary for listed in tree.files),
+        commits_scanned=len(found.order),
+        is_shallow=view is not None and view.checkout.is_shallow,
+        is_history_cut=found.is_cut,
+        tool=report.tool,
+    )
+
+
+def scanner_path(name: str) -> str:
+    """A path as the scanner spells it in its report: each byte that is not UTF-8 becomes one replacement character."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape").translate(_REPLACED)
+
+
+_REPLACED = dict.fromkeys(range(0xDC80, 0xDD00), "\N{REPLACEMENT CHARACTER}")
+
+
+def scan_history(repository: Repository, view: View, scanner: Scanner, cache: HistoryCache | None, tool: str) -> Found:
+    """What stands in the newest `history_depth` commits of all branches and tags."""
+    depth = repository.history_depth
+    commits = view.commits(at_most=depth + 1)
+    is_cut = len(commits) > depth
+    order = {commit: position for position, commit in enumerate(commits[:depth])}
+    if not order:
+        return Found((), order, is_cut=False)
+    before = cache.load(tool, depth=depth, is_known=order.__contains__) if cache else None
+    hits = _scan_again(before, order, scanner, view, repository) if before else None
+    if before is None or hits is None:
+        options = f"--all --max-count={depth}" if is_cut else ""
+        hits = scanner.scan_history(view.folder, options=options, label=str(repository)).hits
+    else:
+        hits += _scan_new(before, view, scanner, repository)
+    hits = tuple(hit for hit in hits if hit.commit in order)
+    if cache:
+        leaky = tuple(sorted({hit.commit for hit in hits}))
+        cache.save(Scanned(tool=tool, depth=depth, is_cut=is_cut, tips=view.tips(), leaky=leaky))
+    return Found(hits, order, is_cut)
+
+
+def _scan_again(
+    before: Scanned, order: Mapping[str, int], scanner: Scanner, view: View, repository: Repository
+) -> tuple[Hit, ...] | None:
+    """The commits that held something; None when one of them holds nothing now, so that the cache is not to be had."""
+    leaky = [commit for commit in before.leaky if commit in order]
+    hits: list[Hit] = []
+    for start in range(0, len(leaky), COMMITS_PER_SCAN):
+        named = " ".join(leaky[start : start + COMMITS_PER_SCAN])
+        options = f"--no-walk=unsorted {named}"
+        hits.extend(scanner.scan_history(view.folder, options=options, label=str(repository)).hits)
+    return tuple(hits) if {hit.commit for hit in hits} >= set(leaky) else None
+
+
+def _scan_new(before: Scanned, view: View, scanner: Scanner, repository: Repository) -> tuple[Hit, ...]:
+    """Commits that came since."""
+    old = " ".join(before.tips)
+    if not view.has_commits_beside(before.tips):
+        return ()
+    options = f"--all --max-count={repository.history_depth} --not {old}"
+    return scanner.scan_history(view.folder, options=options, label=str(repository)).hits
+
+
+def _newest_first(found: Found, prefix: str) -> list[Hit]:
+    inside = (hit for hit in found.hits if hit.path.startswith(prefix))
+    return sorted(inside, key=lambda hit: (found.order[hit.commit], hit.path, hit.line, hit.column or 0, hit.rule))
+
+
+class _Weigher:
+    """Seals hits, each value once per file and rule, and tells samples from the rest."""
+
+    def __init__(self, sealer: Sealer, allowed: _Allowed, excluded: frozenset[str]) -> None:
+        self._sealer = sealer
+        self._allowed = allowed
+        self._excluded = excluded
+        self._seen: set[tuple[str, str, str]] = set()
+
+    def weigh(self, hits: Sequence[Hit], path_of: Callable[[Hit], str]) -> Iterator[LeakedSecret]:
+        """Secrets in the order of `hits`."""
+        named = {(path_of(hit), hit.value) for hit in hits if not GENERIC_RULES.match(hit.rule)}
+        for hit in hits:
+            path = path_of(hit)
+            fingerprint = self._sealer.seal(hit.value)
+            key = (path, hit.rule, fingerprint.digest)
+            is_said_better = bool(GENERIC_RULES.match(hit.rule)) and (path, hit.value) in named
+            if key in self._seen or is_said_better:
+                continue
+            self._seen.add(key)
+            reason = self._sample_reason(hit, path, fingerprint)
+            yield LeakedSecret(
+                rule=hit.rule,
+                description=self._sealer.redactor.clean(hit.description),
+                location=Location(file=path, line=hit.line, column=hit.column, commit=hit.commit or None),
+                fingerprint=fingerprint,
+                is_in_tree=not hit.commit,
+                is_sample=bool(reason),
+                sample_reason=reason,
+            )
+
+    def _sample_reason(self, hit: Hit, path: str, fingerprint: Fingerprint) -> str:
+        reason = self._allowed.reason_for(hit, path)
+        if reason:
+            return reason
+        if DOCUMENTED.search(hit.value):
+            return "an example of the vendor's documentation"
+        if path in self._excluded:
+            return "the environment excludes the file"
+        is_weak = hit.confidence != "high" or hit.rule == "private-key" or bool(fingerprint.markers)
+        if is_weak and is_not_production(path):
+            return "a fixture of a test, an example or documentation"
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Allowed:
+    """What the repository's own ignore files list."""
+
+    entries: Mapping[str, str]
+    """A hash of a value, `file:rule:line` or `commit:file:rule:line`, and the file that lists it."""
+
+    @classmethod
+    def read(cls, tree: Tree) -> _Allowed:
+        entries: dict[str, str] = {}
+        for name in IGNORE_FILES:
+            listed = tree.find(name)
+            if listed is None:
+                continue
+            try:
+                text = read_bytes(tree.root, listed, MAX_TEXT_BYTES, name).decode("utf-8", "replace")
+            except Reportable:
+                continue
+            lines = (line.partition(" #")[0].strip() for line in text.splitlines())
+            entries.update((line, name) for line in lines if line and not line.startswith("#"))
+        return cls(entries)
+
+    def reason_for(self, hit: Hit, path: str) -> str:
+        if not self.entries:
+            return ""
+        digest = hashlib.sha256(hit.value.encode("utf-8", "surrogatepass")).hexdigest()
+        place = f"{path}:{hit.rule}:{hit.line}"
+        for entry in (digest, place, f"{hit.commit}:{place}"):
+            if entry in self.entries:
+                return f"listed in {self.entries[entry]}"
+        return ""
