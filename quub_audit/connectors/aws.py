@@ -211,12 +211,12 @@ class _Models:
         return self._paginations[question]
 
     def _described(self, question: str) -> Mapping[str, Any] | None:
-        from botocore.exceptions import DataNotFoundError, UnknownServiceError
+        from botocore.exceptions import DataNotFoundError
 
         service, _, operation = question.partition(".")
         try:
             described = self.loader.load_service_model(service, "paginators-1")["pagination"]
-        except (DataNotFoundError, UnknownServiceError):
+        except DataNotFoundError:
             return None
         found: Mapping[str, Any] | None = described.get(operation)
         return found

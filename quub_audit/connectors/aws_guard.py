@@ -1,8 +1,9 @@
 """What may be asked of AWS: reads, and of those none that hands out a secret, a credential or somebody's data.
 
 A guard stands on botocore's events, on the session from which every client is made, and so before every request of
-every client. It judges each call by operation and parameters (`before-parameter-build`) and marks what passed; a
-request without the mark is refused before it is signed (`request-created`), whichever way it came about.
+every client. It judges each call by operation and parameters, before anything else looks at them
+(`provide-client-params`) and again as they are after every other handler (`before-parameter-build`), and marks what
+passed; a request without the mark is refused before it is signed (`request-created`), whichever way it came about.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ OTHER_READS = frozenset(
 
 _HANDS_OUT = re.compile(
     r"^Get\w*(Credentials?|Tokens?|Password|PasswordData|EmbedUrl|DownloadUrl|UploadUrl|Presigned\w*|PreSigned\w*|ForImport"
-    r"|DownloadLink|LogUrl|ReportUrl|ResponseUrl|AccessKeys|ApiKey)(For\w+|From\w+|With\w+|Value)?$"
+    r"|DownloadLink|LogUrl|ReportUrl|ResponseUrl|AccessKeys)(For\w+|From\w+|With\w+|Value)?$"
     r"|SecretValue|UserPassword|AccessToken|AuthToken|ClientSecrets?$",
     re.IGNORECASE,
 )
@@ -48,6 +49,7 @@ HANDS_OUT = frozenset(
         "artifact.GetTermForReport",
         "athena.GetSessionEndpoint",
         "bedrock-agent-runtime.GetDocumentContent",
+        "bedrock-agentcore.GetResourceApiKey",
         "cloudwatchomni.GetSpaceDataAccess",
         "codepipeline.GetJobDetails",
         "codepipeline.GetThirdPartyJobDetails",
@@ -56,6 +58,7 @@ HANDS_OUT = frozenset(
         "connect.GetAttachedFile",
         "connect.GetPromptFile",
         "datazone.GetConnection",
+        "datazone.ListConnections",
         "ec2.GetConsoleOutput",
         "ec2.GetConsoleScreenshot",
         "ec2.GetVpnConnectionDeviceSampleConfiguration",
@@ -69,6 +72,7 @@ HANDS_OUT = frozenset(
         "greengrassv2.GetComponentVersionArtifact",
         "kinesis-video-signaling.GetIceServerConfig",
         "lightsail.GetInstanceAccessDetails",
+        "marketplace-reporting.GetBuyerDashboard",
         "qbusiness.GetDocumentContent",
         "s3control.GetDataAccess",
         "ssm.GetDeployablePatchSnapshotForInstance",
@@ -106,7 +110,7 @@ CONTENTS = frozenset(
 )
 """What gives the contents of a store: customers' data, not how it is kept."""
 
-REVEALING = ("WithDecryption", "includeValues", "unmask")
+REVEALING = ("WithDecryption", "includeValue", "includeValues", "unmask")
 """Parameters that turn a harmless read into one that gives secrets in clear."""
 
 VALUE_READS = frozenset({"secretsmanager.GetSecretValue", "ssm.GetParameter"})
@@ -161,7 +165,7 @@ def stand_guard(events: Any, judge: Judge) -> None:
     What is refused raises Refused before anything is built or sent.
     """
 
-    def judge_call(params: Mapping[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
+    def judge_call(params: Mapping[str, Any], model: Any, **_: Any) -> None:
         question = f"{model.service_model.service_name}.{model.name}"
         reason = judge(question, params)
         if not reason and model.has_event_stream_output:
@@ -170,14 +174,18 @@ def stand_guard(events: Any, judge: Judge) -> None:
             reason = "it is not a read"
         if reason:
             raise _refusal(question, reason)
+
+    def judge_finished_call(params: Mapping[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
+        judge_call(params, model)
         context[_MARK] = model.name
 
     def judge_request(request: Any, operation_name: str, **_: Any) -> None:
         if request.context.get(_MARK) != operation_name:
             raise _refusal(operation_name, "it did not pass the guard")
 
+    events.register_first("provide-client-params", judge_call, unique_id="quub-audit-call")
     # The least specific handlers run last, so that no other can change the parameters afterwards.
-    events.register_last("before-parameter-build", judge_call, unique_id="quub-audit-call")
+    events.register_last("before-parameter-build", judge_finished_call, unique_id="quub-audit-finished-call")
     events.register_first("request-created", judge_request, unique_id="quub-audit-request")
 
 

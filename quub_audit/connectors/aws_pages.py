@@ -81,8 +81,6 @@ def merge_pages(
     merged: dict[str, Any] = {}
     for page in _pages(subject, pagination, ask, first):
         merged = _joined(merged, page, pagination) if merged else page
-    for expression in pagination.outputs:
-        _drop(merged, str(expression.expression))
     return merged
 
 
@@ -93,11 +91,13 @@ def _pages(
     sent: set[str] = set()
     for _ in range(MAX_PAGES):
         page = ask(parameters)
-        yield page
         left = [name for name in pagination.unfollowed if page.get(name)]
         if left:
             raise Malformed(f"{subject}: the answer goes on ({left[0]}), and there is no known way to ask for the rest")
         tokens = _tokens(pagination, page)
+        for expression in pagination.outputs:
+            _drop(page, str(expression.expression))
+        yield page
         if tokens is None:
             return
         key = json.dumps(tokens, sort_keys=True, default=str)
