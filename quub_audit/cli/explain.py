@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import UnionType
@@ -15,6 +16,7 @@ from quub_audit.cli.listing import described
 from quub_audit.cli.options import checklist_option, checks_dir_option, stage_option, text_or_json_option
 from quub_audit.cli.terminal import Line, Styled, Terminal, folded, pad_to
 from quub_audit.errors import UsageError
+from quub_audit.model.status import Grade
 
 if TYPE_CHECKING:
     from quub_audit.model.checklist import Checklist, Item
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 COLUMNS = 100
 """Text is folded here, and on narrower terminals at their width."""
 TERM_COLUMNS = 14
+
+_TERM = re.compile(r"(\S+(?: \S+)*) {2,}(\S.*)")
+"""`Pass          all is well`"""
 
 
 @click.command("explain")
@@ -53,7 +58,7 @@ def command(
     document = explained(item_named(item, load_checklist(checklist, stage=stage, registry=registry)), registry)
     terminal = Terminal.of_process()
     if format == "json":
-        terminal.show_text(json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n")
+        terminal.show_text(_json(document, indent=2) + "\n")
     else:
         for line in lines(document, columns=min(COLUMNS, terminal.width)):
             terminal.show(*line)
@@ -125,7 +130,8 @@ def _facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     least = document["at_least"]
     subjects = "one subject" if least == 1 else f"{least} subjects"
     attestable = "; a valid attestation may pass it where nothing was seen" if document["attestable"] else ""
-    yield "Evidence", f"{document['min_evidence']} or more direct, about {subjects} or more{attestable}"
+    more_direct = "" if document["min_evidence"] == Grade.LIVE.value else " or more direct"
+    yield "Evidence", f"{document['min_evidence']}{more_direct}, about {subjects} or more{attestable}"
     if document["owner"]:
         yield "Owner", document["owner"]
     if document["tags"]:
@@ -137,18 +143,14 @@ def _module(module: Mapping[str, Any], columns: int) -> Iterator[Line]:
     if "problem" in module:
         yield [Styled(f"{module['id']}: {module['problem']}", "bad")]
         return
-    for entry in module["doc"].splitlines():
-        term, gap, text = entry.partition("  ")
-        if gap and term and text.strip():
-            yield from _term(term, text.strip(), columns)
-        else:
-            yield from folded("", entry, columns)
+    for term, text in paragraphs(module["doc"]):
+        yield from _term(term, text, columns) if term else folded("", text, columns)
     yield []
     yield [Styled("Checks", "strong")]
     for check in module["checks"]:
         yield from folded("  ", check["id"], columns)
         yield from folded("    ", check["title"], columns)
-        active = "  (active: only with --allow-active)" if check["active"] else ""
+        active = " (active: only with --allow-active)" if check["active"] else ""
         needs = f"; needs {', '.join(check['needs'])} in environments.yaml" if check["needs"] else ""
         yield from _term("judges", f"{check['each']}{needs}{active}", columns, indent="    ")
         yield from _term("evidence", check["grade"], columns, indent="    ")
@@ -158,10 +160,27 @@ def _module(module: Mapping[str, Any], columns: int) -> Iterator[Line]:
         yield []
         yield [Styled("Parameters, under `with:`", "strong")]
         for parameter in module["parameters"]:
-            set_to = f", set to {parameter['value']}" if "value" in parameter else ""
-            default = f" = {parameter['default']}" if "default" in parameter else ", required"
+            set_to = f", set to {_json(parameter['value'])}" if "value" in parameter else ""
+            default = f" = {_json(parameter['default'])}" if "default" in parameter else ", required"
             yield from folded("  ", f"{parameter['name']}: {parameter['type']}{default}{set_to}", columns)
             yield from folded("    ", parameter["doc"], columns)
+
+
+def paragraphs(doc: str) -> Iterator[tuple[str, str]]:
+    """A docstring as terms with their texts, the lines of each joined; plain paragraphs, and blanks, have no term."""
+    term = text = ""
+    for line in doc.splitlines():
+        begins = _TERM.match(line)
+        if begins or not line.strip():
+            if term or text:
+                yield term, text
+            term, text = begins.groups() if begins else ("", "")
+            if not begins:
+                yield "", ""
+        else:
+            text = f"{text} {line.strip()}".strip()
+    if term or text:
+        yield term, text
 
 
 def _check(check: Check) -> dict[str, Any]:
@@ -189,14 +208,18 @@ def _parameters(model: type[Parameters], given: Mapping[str, Any]) -> Iterator[d
         entry = {"name": name, "type": type_name(field.annotation), "doc": field.description or ""}
         if not field.is_required():
             default = field.get_default(call_default_factory=True)
-            entry["default"] = json.dumps(default, default=_jsonable, ensure_ascii=False)
+            entry["default"] = default
         if name in given:
-            entry["value"] = json.dumps(given[name], default=_jsonable, ensure_ascii=False)
+            entry["value"] = given[name]
         yield entry
 
 
+def _json(value: object, *, indent: int | None = None) -> str:
+    return json.dumps(value, default=_jsonable, ensure_ascii=False, indent=indent)
+
+
 def _jsonable(value: object) -> object:
-    return sorted(value) if isinstance(value, set | frozenset) else str(value)
+    return sorted(value, key=str) if isinstance(value, set | frozenset) else str(value)
 
 
 def type_name(annotation: Any) -> str:

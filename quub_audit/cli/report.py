@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import click
@@ -55,4 +56,5 @@ def save(data: bytes, path: Path) -> None:
     except OSError as error:
         raise NotWritten([f"{path}: the report cannot be written: {error.strerror or error}"]) from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink()
