@@ -44,13 +44,15 @@ types: $(VENV)/.installed
 contracts: $(VENV)/.installed
 	$(BIN)/lint-imports --no-logo
 
-# Writes the expected reports anew; the difference is to be reviewed.
+# Writes the expected reports and help texts anew; the difference is to be reviewed.
 golden: $(VENV)/.installed
 	$(BIN)/python -m tests.reporters.golden
+	$(BIN)/python -m tests.cli.help_pages
 
-# Writes the generated pages anew: docs/items.
+# Writes the generated pages anew: docs/items, docs/commands.md, and the help in README.md.
 docs: $(VENV)/.installed
 	$(BIN)/python .ci/docs.py
+	$(BIN)/python -m tests.cli.help_pages
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m bench $(ARGS)

@@ -1,4 +1,4 @@
-"""Writes docs/items, one page an item, and the help of the command line in README.md.
+"""Writes docs/items, one page an item, and the program's help in README.md.
 
 `python .ci/docs.py` writes the pages from checklist.yaml, the docstrings of the modules and their parameters, and
 deletes pages of items that are no more.
@@ -29,7 +29,6 @@ ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "docs" / "items"
 HEADING = re.compile(r"^(?P<name>[A-Z][a-z]+)  +(?P<text>\S.*)$")
 HELP_BEGINS, HELP_ENDS = "<!-- help, written by `make docs` -->", "<!-- end of help -->"
-HELP = (("--help",), ("run", "--help"), ("demo", "--help"))
 WRITTEN = "<!-- Written by `make docs` from checklist.yaml and the check's module. Change those. -->\n"
 GRADES: Mapping[Grade, str] = {
     Grade.LIVE: "the running system was asked or tried",
@@ -168,16 +167,12 @@ def looks_at(check: Check) -> str:
 
 
 def readme() -> str:
-    """README.md with the help of the commands as they are now."""
+    """README.md with the program's help as it is now."""
     before, mark, rest = (ROOT / "README.md").read_text(encoding="utf-8").partition(HELP_BEGINS)
     _, end, after = rest.partition(HELP_ENDS)
-    blocks = "\n".join(f"```text\n$ quub-audit {' '.join(args)}\n{help_of(*args)}```\n" for args in HELP)
-    return f"{before}{mark}\n{blocks}{end}{after}"
-
-
-def help_of(*args: str) -> str:
-    shown = CliRunner().invoke(group, args, prog_name="quub-audit", terminal_width=100)
-    return "\n".join(line.rstrip() for line in shown.output.splitlines()) + "\n"
+    shown = CliRunner().invoke(group, ["--help"], prog_name="quub-audit", terminal_width=100).output
+    lines = "\n".join(line.rstrip() for line in shown.splitlines())
+    return f"{before}{mark}\n```text\n{lines}\n```\n{end}{after}"
 
 
 def cell(text: str) -> str:

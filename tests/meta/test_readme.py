@@ -76,7 +76,7 @@ def test_every_command_of_a_page_has_the_options_that_it_is_shown_with(page: str
 
 
 def commands(text: str) -> Iterator[str]:
-    """Command lines in inline code, in fences and in indented blocks; comments behind them are cut off."""
+    """Command lines in inline code, fences and indented blocks, less comments; not what a program prints (`text`)."""
     yield from re.findall(r"`(quub-audit [a-z-][^`]*)`", text)
     blocks = re.findall(r"^```\w*\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
     blocks += re.findall(
