@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from quub_audit.config.mistakes import Mistakes, nearest, shown_file
+from quub_audit.config.mistakes import Mistakes, cleaned, nearest, shown_file
 from quub_audit.errors import UsageError
 from quub_audit.model.checklist import Checklist
 from quub_audit.model.dispensation import Attestation, Waiver
@@ -179,5 +179,5 @@ def _read_dispensations(
 
 
 def _no_such_environment(name: str, path: Path, names: tuple[str, ...]) -> str:
-    file = shown_file(path)
-    return f"{file}: there is no environment {name}{nearest(name, names)}; it has {', '.join(names)}"
+    text = f"there is no environment {name}{nearest(name, names)}; it has {', '.join(names)}"
+    return cleaned(f"{shown_file(path)}: {text}")

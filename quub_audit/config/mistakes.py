@@ -12,7 +12,7 @@ from pathlib import Path
 from quub_audit.errors import ConfigurationError
 
 MISTAKES_SHOWN = 100
-"""Further ones are counted: a file of another kind has a mistake in every line."""
+"""A file of another kind has a mistake in every line."""
 
 LONGEST_SHOWN = 32
 """Characters of the longest value that a message repeats; a longer one may be anything, a credential too."""
@@ -28,16 +28,19 @@ Naming = Callable[[Steps], Steps]
 
 SECRET_SHAPES: tuple[tuple[str, str], ...] = (
     ("an AWS access key", r"\b(?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{16}\b"),
-    ("a Quub API key", r"\bquub_[a-z]+_[0-9A-Za-z_-]{8,}"),
+    ("a Quub API key", r"\bquub_[a-z]{1,20}_[0-9A-Za-z_-]{8,}"),
     ("a Vault token", r"\bhv[sbr]\.[0-9A-Za-z_-]{8,}"),
     ("a GitHub token", r"\b(?:gh[opsur]_[0-9A-Za-z]{20,}|github_pat_[0-9A-Za-z_]{20,})"),
     ("a GitLab token", r"\bglpat-[0-9A-Za-z_-]{16,}"),
     ("a Slack token", r"\bxox[abeoprs]-[0-9A-Za-z-]{10,}"),
     ("a payment key", r"\b(?:sk|rk)_(?:live|test)_[0-9A-Za-z]{10,}"),
     ("a Google API key", r"\bAIza[0-9A-Za-z_-]{30,}"),
-    ("a signed token (JWT)", r"\beyJ[0-9A-Za-z_-]{8,}\.eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]*"),
-    ("a private key", r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY"),
-    ("a password in a URL", r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s:@?#]*:(?!\$\{[^{}]*\}@)[^/\s@]+@"),
+    ("a signed token (JWT)", r"\beyJ[0-9A-Za-z_-]{8,512}\.eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]*"),
+    ("a private key", r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY"),
+    (
+        "a password in a URL",
+        r"\b[A-Za-z][A-Za-z0-9+.-]{0,20}://[^/\s:@?#]{0,200}:(?!\$\{[^{}]{0,200}\}@)[^/\s@]{1,500}@",
+    ),
 )
 """What a credential looks like, whatever field it stands in."""
 
@@ -88,7 +91,7 @@ class Mistakes:
         """Raises ConfigurationError with every mistake, file by file in the order of reading, from top to bottom."""
         texts = sorted(self._found, key=lambda text: (*self._found[text], text))
         if len(texts) > MISTAKES_SHOWN:
-            texts[MISTAKES_SHOWN:] = [f"and {len(texts) - MISTAKES_SHOWN} more mistakes"]
+            texts[MISTAKES_SHOWN:] = ["and more; mend these first"]
         if texts:
             raise ConfigurationError(texts)
 
@@ -102,7 +105,7 @@ def dotted(steps: Steps) -> str:
         elif _PLAIN_KEY.fullmatch(step):
             text += f".{step}" if text else step
         else:
-            text += f'["{step[:80]}"]'
+            text += f'["{cleaned(step)[:80]}"]'
     return text if len(steps) <= MOST_STEPS else f"{text}..."
 
 
@@ -115,7 +118,9 @@ def shown_file(path: Path) -> str:
 
 def secret_shape(text: str) -> str:
     """What kind of credential `text` holds, or nothing."""
-    return next((kind for kind, shape in SECRET_SHAPES if re.search(shape, text)), "")
+    if not _SECRET.search(text):
+        return ""
+    return next(kind for kind, shape in SECRET_SHAPES if re.search(shape, text))
 
 
 def cleaned(text: str) -> str:

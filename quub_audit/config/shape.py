@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
 
-from quub_audit.config.mistakes import Mistakes, Naming, Place, Steps, listed, nearest, shown
+from quub_audit.config.mistakes import MISTAKES_SHOWN, Mistakes, Naming, Place, Steps, listed, nearest, shown
 from quub_audit.config.tree import Expanded, Listing, Node, Scalar, Table, Unclear, children, plain
 
 M = TypeVar("M", bound=BaseModel)
@@ -49,7 +49,7 @@ def note(
     """Say each problem of `error` in words, at its place below `node`."""
     schema = model.model_json_schema()
     known = mistakes.places
-    for problem in error.errors(include_url=False, include_input=False):
+    for problem in error.errors(include_url=False, include_input=False)[: 2 * MISTAKES_SHOWN]:
         context = problem.get("ctx", {})
         spot = Spot(node, schema)
         for step in (*problem["loc"], *context.get("path", ())):
@@ -58,7 +58,8 @@ def note(
             continue  # pydantic does not count entries that have a mistake
         if isinstance(spot.node, Scalar) and spot.place in known:
             continue  # an unset variable, a credential: what else is wrong with the value tells nothing more
-        mistakes.add(spot.place, called(spot.steps), spot.explain(problem["type"], problem["msg"], context))
+        place = spot.key_place if problem["type"] == "extra_forbidden" else spot.place
+        mistakes.add(place, called(spot.steps), spot.explain(problem["type"], problem["msg"], context))
 
 
 class Spot:
@@ -72,6 +73,12 @@ class Spot:
         self._schema: Schema = schema
         self._parent: Schema = schema
         self._keys: Mapping[str, Place] = {}
+
+    @property
+    def key_place(self) -> Place:
+        """Where the key stands whose value this is; the value's own place in a list."""
+        step = self.steps[-1] if self.steps else 0
+        return self._keys.get(step, self.place) if isinstance(step, str) else self.place
 
     def step(self, step: str | int) -> None:
         """Go on to a key or position. An index into what the file has as a single mapping stays where it is."""

@@ -352,7 +352,7 @@ class _Composer:
     def _refuse_tag(self, event: Any, place: Place) -> None:
         if event.tag is not None:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
-            self._note(place, self._here(), f"the tag {shown(tag)} is not supported, expected a value without")
+            self._note(place, self._here(), f"{shown(tag)} is a tag, expected a value without one")
 
     def _here(self) -> Steps:
         """The way to what is read now; a mapping whose next key is not known yet is the last step."""

@@ -1,0 +1,562 @@
+"""environments.yaml: what it says, and each mistake with its place."""
+# ruff: noqa: E501  each message is a line
+
+from __future__ import annotations
+
+import pytest
+
+from quub_audit.errors import ConfigurationError, UsageError
+from quub_audit.model.environment import Region
+from tests.config.folder import SMALLEST, Folder
+
+AWS = """\
+    aws:
+      - name: production
+        account_id: "111122223333"
+        regions: [eu-central-1]
+"""
+KNOWN = "aws, endpoints, not_applicable, quub, repositories, stage or vault"
+
+
+def below(text: str) -> str:
+    """The smallest file with `text` below its environment; its lines are counted from 5."""
+    return SMALLEST + "".join(f"    {line}\n" for line in text.strip("\n").splitlines())
+
+
+MISTAKES = {
+    "an unknown key at the top": (
+        SMALLEST + "enviroments: {}\n",
+        ["environments.yaml:5:1: enviroments: unknown key; did you mean environments?"],
+    ),
+    "no service": (
+        "environments: {production: {stage: production}}\n",
+        ["environments.yaml:1:1: service: missing, expected one line of text"],
+    ),
+    "a service that is a number": (
+        SMALLEST.replace("orders", "42"),
+        ["environments.yaml:1:10: service: the number 42, expected one line of text: put it in quotes"],
+    ),
+    "no environment": (
+        "service: s\nenvironments: {}\n",
+        ["environments.yaml:2:1: environments: an empty mapping, expected at least one entry"],
+    ),
+    "environments that are nothing": (
+        "service: s\nenvironments:\n",
+        ["environments.yaml:2:14: environments: nothing, expected at least one entry"],
+    ),
+    "an environment's name with a space": (
+        SMALLEST + "  blue green: {stage: staging}\n",
+        ['environments.yaml:5:3: ["blue green"]: "blue green", expected a name of letters, digits, dots and hyphens'],
+    ),
+    "an environment that is a text": (
+        SMALLEST + "  staging: later\n",
+        ['environments.yaml:5:12: staging: "later", expected a mapping'],
+    ),
+    "no stage": (
+        SMALLEST + "  staging: {}\n",
+        ["environments.yaml:5:3: staging.stage: missing, expected production, staging or development"],
+    ),
+    "an unknown stage": (
+        SMALLEST.replace("stage: production", "stage: prod"),
+        ['environments.yaml:4:12: production.stage: "prod", expected production, staging or development'],
+    ),
+    "a kind of target that this version does not know": (
+        below("kubernetes: {context: prod}"),
+        [f"environments.yaml:5:5: production.kubernetes: unknown key, expected {KNOWN}"],
+    ),
+    "an account id that YAML may take for an octal number": (
+        below("aws: {account_id: 012345678901, regions: [eu-central-1]}"),
+        [
+            "environments.yaml:5:23: production.aws.account_id: 012345678901, which YAML readers understand differently, expected 12 digits in quotes"
+        ],
+    ),
+    "an account id without quotes": (
+        below("aws: {account_id: 111122223333, regions: [eu-central-1]}"),
+        ["environments.yaml:5:23: production.aws.account_id: the number 111122223333, expected 12 digits in quotes"],
+    ),
+    "an account id of 11 digits": (
+        below('aws: [{account_id: "11112222333", regions: [eu-central-1]}]'),
+        ["environments.yaml:5:24: production.aws[0].account_id: 11 digits, expected 12 digits in quotes"],
+    ),
+    "an unknown key of an account": (
+        below('aws: {account_id: "111122223333", regions: [eu-central-1], region: eu-west-1}'),
+        ["environments.yaml:5:64: production.aws.region: unknown key; did you mean regions?"],
+    ),
+    "no region, one of another form, and one twice": (
+        below(
+            """
+aws:
+  - {name: a, account_id: "111122223333", regions: []}
+  - {name: b, account_id: "111122223334", regions: [eu-central, eu-west-1]}
+  - {name: c, account_id: "111122223335", regions: [eu-west-1, us-gov-west-1, eu-west-1]}
+"""
+        ),
+        [
+            "environments.yaml:6:47: production.aws[0].regions: an empty list, expected a list of texts, at least one",
+            'environments.yaml:7:57: production.aws[1].regions[0]: "eu-central", expected a region such as eu-central-1',
+            "environments.yaml:8:83: production.aws[2].regions[2]: the same value twice, expected each once",
+        ],
+    ),
+    "a role of another account": (
+        below(
+            """
+aws:
+  account_id: "111122223333"
+  regions: [eu-central-1]
+  role_arn: arn:aws:iam::444455556666:role/audit
+"""
+        ),
+        [
+            "environments.yaml:8:17: production.aws.role_arn: a role of another account, expected one of the account in account_id"
+        ],
+    ),
+    "a user instead of a role": (
+        below('aws: {account_id: "111122223333", regions: [eu-west-1], role_arn: "arn:aws:iam::111122223333:user/x"}'),
+        [
+            'environments.yaml:5:71: production.aws.role_arn: "arn:aws:iam::111122223333:user/x", expected the ARN of a role such as arn:aws:iam::111122223333:role/audit'
+        ],
+    ),
+    "a boolean of YAML 1.1": (
+        below('aws: {account_id: "111122223333", regions: [eu-west-1], read_secret_values: yes}'),
+        ['environments.yaml:5:81: production.aws.read_secret_values: "yes", expected true or false'],
+    ),
+    "two accounts without names": (
+        below(
+            'aws: [{account_id: "111122223333", regions: [eu-west-1]}, {name: b, account_id: "111122223334", regions: [eu-west-1]}]'
+        ),
+        ["environments.yaml:5:11: production.aws[0].name: missing, expected a name, since there are several"],
+    ),
+    "a name twice in one environment": (
+        below("endpoints: [{name: a, url: 'https://a.test'}, {name: a, url: 'https://b.test'}]"),
+        ["environments.yaml:5:58: production.endpoints[1].name: the name is there twice, first at endpoints[0]"],
+    ),
+    "addresses of endpoints": (
+        below(
+            """
+endpoints:
+  - {name: a, url: http://a.test}
+  - {name: b, url: https://b.test/path}
+  - {name: c, url: "https://c.test:70000"}
+  - {name: d, url: "https://user@d.test"}
+  - {name: e, url: "https://e.test?x=1"}
+  - {name: f, url: wss://}
+  - {name: g, url: "https://g.test:0"}
+"""
+        ),
+        [
+            f'environments.yaml:{line}:24: production.endpoints[{line - 6}].url: "{url}", expected an address such as https://orders.example.com, without a path'
+            for line, url in enumerate(
+                [
+                    "http://a.test",
+                    "https://b.test/path",
+                    "https://c.test:70000",
+                    "https://user@d.test",
+                    "https://e.test?x=1",
+                    "wss://",
+                    "https://g.test:0",
+                ],
+                start=6,
+            )
+        ],
+    ),
+    "details of an endpoint": (
+        below(
+            """
+endpoints:
+  - name: api
+    url: https://api.test
+    audience: browsers
+    paths: [health]
+    connect_to: 10.0.0.1
+    connect_to_plain: "10.0.0.1:99999"
+    closed_ports: [0, 70000, "22", 3.5]
+"""
+        ),
+        [
+            'environments.yaml:8:19: production.endpoints[0].audience: "browsers", expected api or browser; did you mean browser?',
+            'environments.yaml:9:17: production.endpoints[0].paths[0]: "health", expected a path such as /health',
+            'environments.yaml:10:21: production.endpoints[0].connect_to: "10.0.0.1", expected a host and port such as 203.0.113.7:443',
+            'environments.yaml:11:27: production.endpoints[0].connect_to_plain: "10.0.0.1:99999", expected a host and port such as 203.0.113.7:443',
+            "environments.yaml:12:24: production.endpoints[0].closed_ports[0]: the number 0, expected a whole number from 1 to 65535",
+            "environments.yaml:12:27: production.endpoints[0].closed_ports[1]: the number 70000, expected a whole number from 1 to 65535",
+            'environments.yaml:12:34: production.endpoints[0].closed_ports[2]: "22", expected a whole number from 1 to 65535',
+            "environments.yaml:12:40: production.endpoints[0].closed_ports[3]: the number 3.5, expected a whole number from 1 to 65535",
+        ],
+    ),
+    "a list that is a mapping": (
+        below("endpoints: {name: a, url: 'https://a.test'}"),
+        ["environments.yaml:5:5: production.endpoints: a mapping, expected a list of mappings, at least one"],
+    ),
+    "networks": (
+        below("quub: {egress: [203.0.113.10, 10.0.0.1/8, 10.0.0.0/40, 10.0.0.0/8, 10.0.0.0/8]}"),
+        [
+            f'environments.yaml:5:{column}: production.quub.egress[{index}]: "{text}", expected a network such as 203.0.113.10/32 or 203.0.113.0/24'
+            for index, (column, text) in enumerate([(21, "203.0.113.10"), (35, "10.0.0.1/8"), (47, "10.0.0.0/40")])
+        ],
+    ),
+    "a network twice": (
+        below("quub: {egress: [10.0.0.0/8, 10.0.0.0/8]}"),
+        ["environments.yaml:5:33: production.quub.egress[1]: the same value twice, expected each once"],
+    ),
+    "addresses of Quub": (
+        below("quub: {api_url: 'wss://api.quub.fi', ws_url: 'https://ws.quub.fi', probe_path: v1/account}"),
+        [
+            'environments.yaml:5:21: production.quub.api_url: "wss://api.quub.fi", expected an address such as https://api.quub.fi',
+            'environments.yaml:5:50: production.quub.ws_url: "https://ws.quub.fi", expected an address such as wss://ws.quub.fi',
+            'environments.yaml:5:84: production.quub.probe_path: "v1/account", expected a path such as /health',
+        ],
+    ),
+    "secrets that do not fit their store": (
+        below(
+            """
+quub:
+  secrets:
+    - {store: vault, name: quub}
+    - {store: vault, name: secret/quub, region: eu-central-1}
+    - {store: ssm, name: /quub, vault: main}
+    - {store: secretsmanager, name: quub}
+    - {store: ssm, name: /quub, account: productoin}
+    - {name: quub}
+"""
+        )
+        + AWS,
+        [
+            "environments.yaml:7:32: production.quub.secrets[0].name: no path in Vault, expected the mount and the path such as secret/production/quub",
+            "environments.yaml:8:53: production.quub.secrets[1].region: a secret in vault has none, expected no such key",
+            "environments.yaml:9:44: production.quub.secrets[2].vault: a secret in ssm has none, expected no such key",
+            'environments.yaml:10:19: production.quub.secrets[3].store: "secretsmanager", expected secrets-manager, ssm or vault; did you mean secrets-manager?',
+            "environments.yaml:12:11: production.quub.secrets[5].store: missing, expected secrets-manager, ssm or vault",
+        ],
+    ),
+    "secrets of targets that are not declared": (
+        below(
+            """
+quub:
+  secrets:
+    - {store: ssm, name: /quub, account: productoin}
+    - {store: vault, name: secret/quub, vault: main}
+    - {store: ssm, name: "arn:aws:ssm:eu-west-1:111122223333:parameter/x", region: eu-west-2}
+"""
+        )
+        + AWS,
+        [
+            "environments.yaml:7:46: production.quub.secrets[0].account: there is no such target under `aws`; did you mean production?",
+            "environments.yaml:8:52: production.quub.secrets[1].vault: there is no such target under `vault`, and none is declared",
+            "environments.yaml:9:88: production.quub.secrets[2].region: another region than that of the ARN, expected the same or none",
+        ],
+    ),
+    "a secret of one of several accounts": (
+        below("quub: {secrets: [{store: ssm, name: /quub}]}")
+        + AWS
+        + AWS.partition("\n")[2].replace("name: production", "name: logs").replace("3333", "3334"),
+        [
+            "environments.yaml:5:22: production.quub.secrets[0].account: missing, expected production or logs, since there are several"
+        ],
+    ),
+    "a Vault server over plain HTTP": (
+        below("vault: {address: 'http://vault.internal:8200'}"),
+        [
+            'environments.yaml:5:22: production.vault.address: "http://vault.internal:8200", expected an address such as https://vault.example.com:8200; http:// only on this machine'
+        ],
+    ),
+    "a token that stands in the file": (
+        below("vault: {address: 'https://v.test', token: hunter2}"),
+        [
+            "environments.yaml:5:47: production.vault.token: a token that stands in the file, expected ${NAME}, with the token in the process environment"
+        ],
+    ),
+    "a token that stands in the file as a default": (
+        below("vault: {address: 'https://v.test', token: '${TOKEN:-hunter2}'}"),
+        [
+            "environments.yaml:5:47: production.vault.token: a token that stands in the file, expected ${NAME}, with the token in the process environment"
+        ],
+    ),
+    "a depth of no commits": (
+        below("repositories: [{name: r, path: ., history_depth: 0}]"),
+        [
+            "environments.yaml:5:54: production.repositories[0].history_depth: the number 0, expected a whole number from 1 to 1000000"
+        ],
+    ),
+    "items that do not apply": (
+        below(
+            """
+not_applicable:
+  - {item: security.network.https-enforcd, reason: there is no endpoint}
+  - {item: security.network.https-enforced, reason: no}
+  - {item: security.network.tls-minimum-version, reason: there is no endpoint}
+  - {item: security.network.tls-minimum-version, reason: there is no endpoint}
+  - {item: HTTPS, reason: there is no endpoint}
+"""
+        ),
+        [
+            "environments.yaml:6:16: production.not_applicable[0].item: there is no such item in the checklist; did you mean security.network.https-enforced?",
+            'environments.yaml:7:57: production.not_applicable[1].reason: "no", expected a reason in at least three words',
+            "environments.yaml:9:16: production.not_applicable[3].item: the item is there twice",
+            'environments.yaml:10:16: production.not_applicable[4].item: "HTTPS", expected an item\'s id such as security.network.https-enforced',
+        ],
+    ),
+    "one name for two accounts and two servers": (
+        below(
+            "aws: {name: main, account_id: '111122223333', regions: [eu-west-1]}\nvault: {name: v, address: 'https://a.test'}"
+        )
+        + "  staging:\n    stage: staging\n"
+        + "    aws: [{name: main, account_id: '444455556666', regions: [eu-west-1]}]\n"
+        + "    vault: {name: v, address: 'https://b.test'}\n",
+        [
+            'environments.yaml:9:18: staging.aws[0].name: "main" is another target in production, expected one target for one name in the file',
+            'environments.yaml:10:19: staging.vault.name: "v" is another target in production, expected one target for one name in the file',
+        ],
+    ),
+    "variables": (
+        below(
+            """
+aws: {account_id: "${ACCOUNT}", regions: ["${REGION}"], profile: "${EMPTY}"}
+endpoints:
+  - {name: a, url: "https://${HOST", connect_to: "${a b}"}
+  - {name: b, url: "https://${HOST}", connect_to: "${ESCAPE}:443"}
+"""
+        ),
+        [
+            "environments.yaml:5:23: production.aws.account_id: the variable ACCOUNT is not set or empty, expected a value",
+            "environments.yaml:5:47: production.aws.regions[0]: a value from the process environment that does not fit, expected a region such as eu-central-1",
+            "environments.yaml:5:70: production.aws.profile: the variable EMPTY is not set or empty, expected a value",
+            "environments.yaml:7:24: production.endpoints[0].url: a variable that cannot be read, expected ${NAME} or ${NAME:-default}, or $${ for the characters",
+            "environments.yaml:7:54: production.endpoints[0].connect_to: a variable that cannot be read, expected ${NAME} or ${NAME:-default}, or $${ for the characters",
+            "environments.yaml:8:55: production.endpoints[1].connect_to: the variable ESCAPE holds a control character, expected one line of text",
+        ],
+    ),
+    "several mistakes in several environments": (
+        "service: 1\nenvironments:\n  a: {stage: live, vault: [{}]}\n  b: {quub: []}\n",
+        [
+            "environments.yaml:1:10: service: the number 1, expected one line of text: put it in quotes",
+            'environments.yaml:3:14: a.stage: "live", expected production, staging or development',
+            "environments.yaml:3:28: a.vault[0].address: missing, expected an address such as https://vault.example.com:8200; http:// only on this machine",
+            "environments.yaml:4:3: b.stage: missing, expected production, staging or development",
+            "environments.yaml:4:7: b.quub: an empty list, expected a mapping",
+        ],
+    ),
+}
+
+ENVIRON = {"REGION": "central", "EMPTY": "", "HOST": "host.test", "ESCAPE": "a\x1b[2J"}
+
+
+@pytest.mark.parametrize(("text", "told"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_told_with_its_place_and_what_was_expected(folder: Folder, text: str, told: list[str]) -> None:
+    folder.write(environments=text)
+    first = "a" if text.startswith("service: 1") else "production"
+
+    with pytest.raises(ConfigurationError) as refused:
+        folder.load(first, environ=ENVIRON)
+
+    assert list(refused.value.mistakes) == told
+
+
+def test_everything_that_can_be_declared_arrives(folder: Folder) -> None:
+    folder.write(
+        environments="""\
+service: orders
+environments:
+  production:
+    stage: production
+    quub:
+      api_url: https://api.quub.fi/v1
+      ws_url: wss://ws.quub.fi
+      api_connect_to: "[2001:db8::1]:443"
+      probe_path: /v1/account?brief=1
+      secrets:
+        - {store: vault, name: secret/quub}
+        - {store: ssm, name: /quub, account: logs, region: eu-west-1}
+        - {store: secrets-manager, name: "arn:aws:secretsmanager:eu-north-1:444455556666:secret:quub-a1b2c3"}
+        - {store: secrets-manager, name: quub, account: main}
+      egress: [203.0.113.10/32, "2001:db8::/48"]
+    aws:
+      - name: main
+        account_id: "111122223333"
+        regions: [eu-central-1, eu-west-1]
+        profile: audit
+        role_arn: arn:aws:iam::111122223333:role/team/audit
+        external_id: orders
+        endpoint_url: http://127.0.0.1:5000
+        read_secret_values: true
+      - {name: logs, account_id: "444455556666", regions: [eu-north-1]}
+    endpoints:
+      - name: web
+        url: https://WWW.Orders.test:8443/
+        audience: browser
+        paths: [/, /login]
+        connect_to: 10.0.0.7:8443
+        connect_to_plain: 10.0.0.7:8080
+        closed_ports: [22, 6379]
+        cdn: cloudflare
+        load_balancer: orders
+      - {name: stream, url: wss://stream.orders.test}
+    vault: {address: "https://vault.test:8200/", namespace: team/a, token: "${TOKEN}"}
+    repositories:
+      - {name: app, path: ., exclude: ["tools/**"], history_depth: 100}
+    not_applicable:
+      - {item: security.network.ddos-protection, reason: it faces no network at all}
+"""
+    )
+
+    environment = folder.load(environ={"TOKEN": "from the environment"}).environment
+
+    main, logs = environment.aws
+    web, stream = environment.endpoints
+    assert environment.kinds == {"quub", "aws", "endpoints", "vault", "repositories"}
+    assert (main.profile, main.external_id, main.endpoint_url) == ("audit", "orders", "http://127.0.0.1:5000")
+    assert main.read_secret_values
+    assert not logs.read_secret_values
+    assert main.environment == "production"
+    assert (web.url, web.host, web.port) == ("https://WWW.Orders.test:8443", "www.orders.test", 8443)
+    assert (web.audience, web.paths, web.closed_ports) == ("browser", ("/", "/login"), (22, 6379))
+    assert (stream.port, stream.paths, stream.is_websocket) == (443, ("/",), True)
+    assert (environment.vault[0].name, environment.vault[0].address) == ("production", "https://vault.test:8200")
+    assert environment.vault[0].token == "from the environment"
+    assert environment.not_applicable[0].reason == "it faces no network at all"
+    assert environment.repositories[0].history_depth == 100
+    assert environment.quub is not None
+    assert environment.quub.egress == ("203.0.113.10/32", "2001:db8::/48")
+    assert [(secret.region, secret.vault, secret.environment) for secret in environment.quub.secrets] == [
+        (None, "production", "production"),
+        (Region(account="logs", name="eu-west-1"), "", "production"),
+        (Region(account="logs", name="eu-north-1"), "", "production"),
+        (Region(account="main", name="eu-central-1"), "", "production"),
+    ]
+
+
+def test_the_only_account_takes_the_name_of_its_environment_and_may_stand_alone(folder: Folder) -> None:
+    folder.write(environments=below('aws: {account_id: "111122223333", regions: [eu-central-1]}'))
+
+    (account,) = folder.load().environment.aws
+
+    assert account.name == "production"
+
+
+def test_one_account_may_serve_two_environments_under_one_name(folder: Folder) -> None:
+    account = "aws: {name: main, account_id: '111122223333', regions: [eu-west-1]}"
+    folder.write(environments=below(account) + f"  staging:\n    stage: staging\n    {account}\n")
+
+    environment = folder.load().environment
+
+    assert environment.aws[0].account_id == environment.siblings[0].aws[0].account_id
+
+
+def test_siblings_are_the_other_environments_and_have_none_themselves(folder: Folder) -> None:
+    folder.write(environments=SMALLEST + "  staging: {stage: staging}\n  dev: {stage: development}\n")
+
+    environment = folder.load("staging").environment
+
+    assert environment.stage == "staging"
+    assert [sibling.name for sibling in environment.siblings] == ["production", "dev"]
+    assert all(sibling.siblings == () for sibling in environment.siblings)
+
+
+def test_an_unknown_environment_is_a_usage_error_with_the_nearest_name(folder: Folder) -> None:
+    folder.write(environments=SMALLEST + "  staging: {stage: staging}\n")
+
+    with pytest.raises(UsageError) as refused:
+        folder.load("prodution")
+
+    assert str(refused.value) == (
+        "environments.yaml: there is no environment prodution; did you mean production?; it has production, staging"
+    )
+
+
+class TestVariables:
+    """What comes from the process environment."""
+
+    def test_a_value_may_be_put_together_and_have_defaults(self, folder: Folder) -> None:
+        folder.write(
+            environments=below(
+                """
+aws: {account_id: "${ACCOUNT}", regions: ["${REGION:-eu-west-1}"], read_secret_values: "${READ:-true}", profile: "${P:-}x"}
+endpoints: [{name: a, url: "https://${SUB:-www}.${DOMAIN}:${PORT}", load_balancer: "$${literal}"}]
+"""
+            )
+        )
+
+        environment = folder.load(
+            environ={"ACCOUNT": "111122223333", "SUB": "", "DOMAIN": "orders.test", "PORT": "8443"}
+        ).environment
+
+        (account,), (endpoint,) = environment.aws, environment.endpoints
+        assert (account.account_id, account.region_names, account.profile) == ("111122223333", ("eu-west-1",), "x")
+        assert account.read_secret_values
+        assert endpoint.url == "https://www.orders.test:8443"
+        assert endpoint.load_balancer == "${literal}"
+
+    def test_a_value_is_put_in_once_and_not_read_again(self, folder: Folder) -> None:
+        folder.write(environments=below('endpoints: [{name: a, url: "https://a.test", load_balancer: "${LB}"}]'))
+
+        environment = folder.load(environ={"LB": "${HOME}"}).environment
+
+        assert environment.endpoints[0].load_balancer == "${HOME}"
+
+    def test_what_only_another_environment_needs_may_be_unset(self, folder: Folder) -> None:
+        folder.write(
+            environments=SMALLEST
+            + """\
+  staging:
+    stage: staging
+    aws: {account_id: "${STAGING_ACCOUNT}", regions: [eu-west-1]}
+    vault: {address: "https://v.test", token: "${STAGING_TOKEN}", namespace: "${NS}"}
+    endpoints:
+      - {name: a, url: "${STAGING_URL}"}
+      - {name: b, url: "https://b.test", connect_to: "${STAGING_ADDRESS}"}
+    repositories: [{name: r, path: "${CHECKOUT}"}]
+    quub:
+      api_url: "${STAGING_QUUB}"
+      egress: ["${EGRESS}"]
+      secrets: [{store: ssm, name: "${SECRET}"}, {store: vault, name: "${SECRET}"}]
+"""
+        )
+
+        (staging,) = folder.load().environment.siblings
+
+        assert staging.aws == ()
+        assert [(server.token, server.address) for server in staging.vault] == [("", "https://v.test")]
+        assert [(endpoint.name, endpoint.connect_to) for endpoint in staging.endpoints] == [("b", "")]
+        assert staging.quub is not None
+        assert (staging.quub.api_url, staging.quub.egress) == ("", ())
+
+    def test_secrets_of_another_environment_stay_by_a_name_that_leads_nowhere(self, folder: Folder) -> None:
+        folder.write(
+            environments=below(
+                'aws: {account_id: "111122223333", regions: [eu-central-1]}\nvault: {address: "https://v.test"}'
+            )
+            + """\
+  staging:
+    stage: staging
+    aws: [{name: main, account_id: "${A}", regions: [eu-west-1]}, {name: b, account_id: "${B}", regions: [eu-west-1]}]
+    vault: {address: "${V}"}
+    quub:
+      secrets: [{store: ssm, name: "${SECRET}", account: main}, {store: vault, name: secret/quub}]
+"""
+        )
+
+        (staging,) = folder.load().environment.siblings
+
+        assert staging.quub is not None
+        assert [(secret.name, secret.region, secret.vault) for secret in staging.quub.secrets] == [
+            ("${SECRET}", Region(account="main", name=""), ""),
+            ("secret/quub", None, "staging"),
+        ]
+
+    def test_the_store_and_the_region_of_a_secret_must_be_known_everywhere(self, folder: Folder) -> None:
+        folder.write(
+            environments=SMALLEST
+            + '  staging: {stage: staging, quub: {secrets: [{store: "${STORE}", name: a, region: "${REGION}"}]}}\n'
+        )
+
+        assert folder.mistakes(environments=(folder.path / "environments.yaml").read_text()) == [
+            "environments.yaml:5:54: staging.quub.secrets[0].store: a variable that is not set, expected secrets-manager, ssm or vault",
+            "environments.yaml:5:83: staging.quub.secrets[0].region: a variable that is not set, expected a region such as eu-central-1",
+        ]
+
+    def test_what_does_not_hang_on_the_variable_is_still_a_mistake(self, folder: Folder) -> None:
+        text = SMALLEST + '  staging: {stage: staging, endpoints: [{name: a, url: "${URL}", path: /}]}\n'
+
+        assert folder.mistakes(environments=text) == []
+        assert folder.mistakes(environments=text, environ={"URL": "https://a.test"}) == [
+            "environments.yaml:5:66: staging.endpoints[0].path: unknown key; did you mean paths?"
+        ]
