@@ -390,10 +390,8 @@ class _Access:
                 return self._send_once(client, asked, parameters)
             except Retryable as failure:
                 error = failure.error
-                if attempt == ATTEMPTS:
-                    raise error from failure
                 pause = random.uniform(0.5, 1.0) * min(LONGEST_PAUSE_S, 0.2 * 2**attempt)  # noqa: S311  jitter
-                if pause >= seconds_left():
+                if attempt == ATTEMPTS or not _is_time_left(pause):
                     raise error from failure
                 time.sleep(pause)
                 count_attempts(attempt + 1)
@@ -440,6 +438,14 @@ class _Access:
                 f"{asked.subject}: the answer to {asked.question} cannot be read: {type(error).__name__}"
             ) from error
         return answer
+
+
+def _is_time_left(pause_s: float) -> bool:
+    """Whether a pause ends before the deadline."""
+    try:
+        return seconds_left() > pause_s
+    except TimedOut:
+        return False
 
 
 def _mismatch(account: Account, found: Identity) -> str:

@@ -175,6 +175,11 @@ def check_answer(asked_subject: str, model: Any, status: int, body: bytes) -> No
             f"{asked_subject}: {question} was answered with {status} and an HTML page, which is no answer of AWS",
             next_step="look what stands at the endpoint; an emulator may not know this operation",
         )
+    if 300 <= status < 400 and model.service_model.service_name != "s3":  # botocore follows S3 to a bucket's region
+        raise Unsupported(
+            f"{asked_subject}: {question} was answered with {status}, a redirect, which is not followed",
+            next_step="look what stands at the endpoint",
+        )
     if status >= 300:
         return
     protocol = model.service_model.resolved_protocol

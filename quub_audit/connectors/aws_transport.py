@@ -109,8 +109,6 @@ class Transport:
                 f"{self._subject}: no way to {host} through the proxy {at}: {_reason(error.original_error)}",
                 next_step="correct HTTPS_PROXY, or name the host in NO_PROXY",
             ) from error
-        except (foreign.IncompleteRead, http.client.IncompleteRead) as error:
-            raise Retryable(Malformed(f"{self._subject}: the answer of {host} broke off")) from error
         except foreign.ProtocolError as error:
             raise self._protocol_error(host, error) from error
         except (foreign.HTTPError, http.client.HTTPException, OSError, UnicodeError, ValueError) as error:
@@ -164,6 +162,8 @@ class Transport:
 
     def _protocol_error(self, host: str, error: Exception) -> Exception:
         cause = error.args[1] if len(error.args) > 1 else error
+        if isinstance(cause, http.client.IncompleteRead):
+            return Retryable(Malformed(f"{self._subject}: the answer of {host} broke off"))
         if isinstance(cause, http.client.HTTPException) and not isinstance(cause, http.client.RemoteDisconnected):
             return Malformed(f"{self._subject}: the answer of {host} is no HTTP: {_reason(cause)}")
         return Retryable(Unreachable(f"{self._subject}: {host} closed the connection: {_reason(cause)}"))
