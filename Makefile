@@ -10,7 +10,7 @@ ARGS ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test coverage lint types contracts golden docs bench lowest clean
+.PHONY: demo test coverage lint types contracts golden docs picture bench lowest clean
 
 # The program and what its demo needs.
 $(VENV)/.demo: pyproject.toml .ci/install
@@ -53,6 +53,10 @@ golden: $(VENV)/.installed
 docs: $(VENV)/.installed
 	$(BIN)/python .ci/docs.py
 	$(BIN)/python -m tests.cli.help_pages
+
+# Takes the picture of README.md anew, with Chromium.
+picture: $(VENV)/.installed
+	$(BIN)/python .ci/picture.py
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m bench $(ARGS)
