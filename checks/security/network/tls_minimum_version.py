@@ -364,6 +364,8 @@ def _is_older(protocol: str, floor: Protocol) -> bool:
 
 def _age(protocol: str) -> int:
     names: tuple[str, ...] = OLDEST_FIRST
+    if protocol not in names:
+        raise ValueError(f"{protocol!r} is no protocol that is known here")
     return names.index(protocol)
 
 
