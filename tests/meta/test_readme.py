@@ -77,11 +77,11 @@ def test_every_command_of_a_page_has_the_options_that_it_is_shown_with(page: str
 
 def commands(text: str) -> Iterator[str]:
     """Command lines in inline code, fences and indented blocks, less comments; not what a program prints (`text`)."""
-    yield from re.findall(r"`(quub-audit [a-z-][^`]*)`", text)
-    blocks = re.findall(r"^```\w*\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
-    blocks += re.findall(
-        r"^(?:    .*\n?)+", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), flags=re.MULTILINE
-    )
+    text = re.sub(r"^```text\n.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    fences = re.compile(r"^```\w*\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
+    prose = fences.sub("", text)
+    yield from re.findall(r"`(quub-audit [a-z-][^`\n]*)`", prose)
+    blocks = fences.findall(text) + re.findall(r"^(?:    .*\n?)+", prose, flags=re.MULTILINE)
     for line in "\n".join(blocks).splitlines():
         yield from re.findall(r"(?<![\w-])quub-audit [a-z-].*", line.partition(" #")[0])
 
