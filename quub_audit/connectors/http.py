@@ -258,11 +258,13 @@ class HttpConnector:
         raise AssertionError("unreachable: the last attempt answers or raises")
 
     def _exchange(self, peer: _Peer, request: Request, trust: ssl.SSLContext | None, path: str) -> HttpAnswer | Reach:
-        from quub_audit.connectors.wire import exchange
+        from quub_audit.connectors.wire import ended_at_once, exchange
 
         began = time.monotonic()
         with _in_the_name_of(peer.subject):
             connection = connect(peer.address, peer.address_port)
+        if connection is Reach.OPEN:
+            raise ended_at_once(request)
         if not isinstance(connection, socket.socket):
             return connection
         raw = exchange(connection, request, trust, timeout_s=seconds_left(EXCHANGE_TIMEOUT_S))

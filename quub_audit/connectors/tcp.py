@@ -1,6 +1,7 @@
 """Whether a port lets one in, and the connections of the HTTP connector.
 
 What a failed attempt means, by the error that Linux gives:
+open        the connection was made, even if the host reset it at once (ECONNRESET)
 refused     ECONNREFUSED: the host says that nobody listens
 filtered    no answer at all, or the word of a firewall on the way (ICMP "prohibited": EHOSTUNREACH, EACCES)
 unreachable this machine has no way there (ENETUNREACH, no IPv6, a rule of its own): nothing was learned of the port
@@ -42,7 +43,7 @@ class TcpConnector:
 
 
 def connect(address: str, port: int) -> socket.socket | Reach:
-    """A connection to one IP address, without a time-out set; else REFUSED or FILTERED, never OPEN.
+    """A connection to one IP address, without a time-out set; else REFUSED, FILTERED, or OPEN if it has ended already.
 
     Raises Unreachable where this machine has no way there; TimedOut when too little time is left to tell.
     """
@@ -52,6 +53,8 @@ def connect(address: str, port: int) -> socket.socket | Reach:
         connected = socket.create_connection((address, port), timeout=wait_s)
     except ConnectionRefusedError:
         return Reach.REFUSED
+    except ConnectionResetError:
+        return Reach.OPEN
     except TimeoutError as error:
         if wait_s < LEAST_FILTERED_S:
             raise TimedOut(f"{place}: no answer in the {wait_s:.1f} s that were left to the check") from error
@@ -59,10 +62,8 @@ def connect(address: str, port: int) -> socket.socket | Reach:
     except OSError as error:
         if error.errno in (errno.EHOSTUNREACH, errno.EACCES):
             return Reach.FILTERED
-        if error.errno == errno.ECONNRESET:
-            return Reach.REFUSED
         raise Unreachable(
-            f"{place}: this machine has no way there: {error.strerror or error}", next_step=_way_to(address)
+            f"{place}: no connection can be tried from here: {error.strerror or error}", next_step=_way_to(address)
         ) from error
     if is_connected_to_itself(connected):
         connected.close()
@@ -83,6 +84,8 @@ def _reach(host: str, port: int) -> Reach:
         if isinstance(made, socket.socket):
             made.close()
             return Reach.OPEN
+        if made is Reach.OPEN:
+            return made
         reaches.append(made)
     if problem is not None:
         raise problem

@@ -133,6 +133,11 @@ def _exchange(stream: _Stream, request: Request, trust: ssl.SSLContext | None) -
         )
 
 
+def ended_at_once(request: Request) -> NoAnswer:
+    """For a connection that was reset before anything could be sent."""
+    return NoAnswer(_no_answer(request, "Connection reset by peer", is_secure=False), is_transient=True)
+
+
 def _tls_error(request: Request, stream: _Stream, error: ssl.SSLError) -> Exception:
     reason = error.reason or str(error)
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -158,24 +163,26 @@ def _tls_error(request: Request, stream: _Stream, error: ssl.SSLError) -> Except
 def _broken(request: Request, stream: _Stream, reason: str) -> Exception:
     """What a connection that ended, or an answer that cannot be read, amounts to: by what had come until then."""
     named = f"{request.subject}: {request.place}"
-    if request.is_tls and not stream.is_secure:
-        error: Reportable = NotTls(
-            f"{named} ends the connection instead of speaking TLS: {_word(reason)}",
-            next_step="look whether TLS is served there under this name",
-        )
-        return NoAnswer(error, is_transient=True)
     if not stream.start:
-        error = Malformed(
-            f"{named} ends the connection without an answer: {_word(reason)}",
-            next_step="look in the log of the server why",
-        )
-        return NoAnswer(error, is_transient=True)
+        return NoAnswer(_no_answer(request, reason, is_secure=stream.is_secure), is_transient=True)
     if not (stream.start.startswith(b"HTTP/") or b"HTTP/".startswith(stream.start)):
         error = Malformed(f"{named} answers with something that is no HTTP", next_step="look what listens there")
         return NoAnswer(error, is_transient=False)
     return Malformed(
         f"{named} answers with HTTP that breaks off or cannot be read: {_word(reason)}",
         next_step="look in the log of the server why",
+    )
+
+
+def _no_answer(request: Request, reason: str, *, is_secure: bool) -> Reportable:
+    named = f"{request.subject}: {request.place}"
+    if request.is_tls and not is_secure:
+        return NotTls(
+            f"{named} ends the connection instead of speaking TLS: {_word(reason)}",
+            next_step="look whether TLS is served there under this name",
+        )
+    return Malformed(
+        f"{named} ends the connection without an answer: {_word(reason)}", next_step="look in the log of the server why"
     )
 
 
