@@ -429,6 +429,7 @@ class _Access:
             foreign.RefreshWithMFAUnsupportedError,
             foreign.TokenRetrievalError,
             foreign.SSOError,
+            OSError,
         ) as error:
             raise no_credentials(self.account, error) from error
         except foreign.BotoCoreError as error:

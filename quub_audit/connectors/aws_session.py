@@ -71,10 +71,10 @@ class Sessions:
             found = _resolver(session, self._environ, account).load_credentials()
             if found is not None:
                 found.get_frozen_credentials()
-        except (BotoCoreError, ClientError) as error:
-            raise no_credentials(account, error) from error
         except Retryable as error:
             raise error.error from error
+        except (BotoCoreError, ClientError, OSError, ValueError, KeyError) as error:
+            raise no_credentials(account, error) from error
         if found is None and account.profile:
             raise Denied(
                 f"{account.name}: the profile {account.profile} holds no credentials",
@@ -219,6 +219,12 @@ def no_credentials(account: Account, error: Exception) -> Reportable:
             f"{account.name}: the AWS credentials are incomplete: {one_line(error)}",
             next_step="set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         )
+    if isinstance(error, OSError):
+        return Denied(
+            f"{account.name}: {one_line(error.filename)}, which holds credentials, cannot be read: "
+            f"{one_line(error.strerror or type(error).__name__)}",
+            next_step="mend the path or its permissions",
+        )
     if isinstance(error, foreign.ConnectTimeoutError | foreign.ReadTimeoutError):
         return TimedOut(f"{account.name}: what gives the credentials did not answer: {one_line(error)}")
     return Denied(
@@ -274,7 +280,11 @@ def _resolver(session: Session, environ: Mapping[str, str], account: Account) ->
     tokens: Any = JSONFileCache(str(Path(home) / ".aws" / "sso" / "cache")) if home else {}
 
     def create_client(service: str, **settings: Any) -> Any:
-        return session.create_client(service, **{"region_name": region, "verify": True, **settings})
+        # Roles are assumed where the account is asked; single sign-on is no service of the account.
+        at = account.endpoint_url if service == "sts" else ""
+        return session.create_client(
+            service, **{"region_name": region, "verify": True, "endpoint_url": at or None, **settings}
+        )
 
     def ask_for_code(prompt: str) -> str:
         raise source.RefreshWithMFAUnsupportedError
