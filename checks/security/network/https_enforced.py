@@ -101,15 +101,18 @@ def endpoint(subject: EndpointAddress, http: Http, tls: Tls, wanted: HttpsParame
     each=listeners,
     permissions=["elasticloadbalancing:DescribeRules"],
 )
-def listener(subject: Listener, aws: Aws) -> Finding | None:
+def listener(subject: Listener, aws: Aws) -> Iterator[Finding]:
     """Internal load balancers are left out: no public name leads to them."""
     if not subject.balancer.is_public:
-        return None
+        return
     if subject.protocol != "HTTP" or not subject.arn:
-        return judge_protocol(subject)
+        yield from filter(None, [judge_protocol(subject)])
+        return
     answer = aws.ask("elbv2.DescribeRules", region=subject.balancer.region, ListenerArn=subject.arn)
     default = {"Priority": "default", "IsDefault": True, "Actions": subject.default_actions}
-    return judge_rules(str(subject), subject.port, answer.get("Rules") or [default])
+    rules = answer.get("Rules") or [default]
+    yield from temporary_redirects(str(subject), subject.port, rules)
+    yield judge_rules(str(subject), subject.port, rules)
 
 
 @check("CloudFront distributions serve and fetch over HTTPS alone", each=distributions)
@@ -337,6 +340,21 @@ def judge_rules(subject: str, port: int, rules: Sequence[Mapping[str, Any]]) -> 
         observed=f"HTTP:{port} {cut(faults)}" if faults else f"HTTP:{port} forwards nothing in {len(rules)} rules",
         expected="every rule redirects to HTTPS or refuses",
     )
+
+
+def temporary_redirects(subject: str, port: int, rules: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+    """A warning when rules redirect with 302, which clients do not remember."""
+    names = [
+        f"rule {rule.get('Priority', 'default')}"
+        for rule in rules
+        if any(action.get("RedirectConfig", {}).get("StatusCode") == "HTTP_302" for action in rule.get("Actions", ()))
+    ]
+    if names:
+        yield Finding.warning(
+            subject=subject,
+            observed=f"HTTP:{port} {cut(names)} redirects with 302",
+            expected="301, which clients remember",
+        )
 
 
 def _rule_faults(rule: Mapping[str, Any]) -> Iterator[str]:

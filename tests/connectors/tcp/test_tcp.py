@@ -15,7 +15,7 @@ from quub_audit.connectors.tcp import TcpConnector, is_connected_to_itself
 from quub_audit.errors import TimedOut, Unreachable
 from quub_audit.facts.asking import Tcp
 from quub_audit.facts.http import Reach
-from tests.worlds.web import closed_port, serve, silent_port
+from tests.worlds.web import Visit, closed_port, serve, silent_port
 
 
 @pytest.fixture
@@ -43,6 +43,11 @@ def test_a_port_that_listens_is_open_and_is_sent_nothing(tcp: TcpConnector, host
         assert tcp.reach(host, server.port) is Reach.OPEN
 
     assert received == [b""]
+
+
+def test_a_port_that_resets_what_it_accepts_is_open(tcp: TcpConnector) -> None:
+    with serve(Visit.reset, reads_head=False) as server:
+        assert tcp.reach("127.0.0.1", server.port) is Reach.OPEN
 
 
 def test_an_ipv6_address_may_stand_in_brackets(tcp: TcpConnector) -> None:

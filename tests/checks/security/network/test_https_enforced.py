@@ -25,6 +25,7 @@ from quub_audit.checks.security.network.https_enforced import (
     leads_to_https,
     plain_faults,
     read_hsts,
+    temporary_redirects,
     upgrade_faults,
 )
 from quub_audit.facts.http import Cookie
@@ -420,6 +421,16 @@ def test_every_rule_of_an_http_listener_redirects_to_https_or_refuses(
 
     assert finding.status is (FAIL if fault else PASS)
     assert fault in finding.observed
+
+
+def test_temporary_redirects_of_a_listener_are_warned_of() -> None:
+    rules = [rule(redirect(StatusCode="HTTP_302")), rule(redirect(StatusCode="HTTP_301"), priority="1")]
+
+    assert [(finding.status, finding.observed) for finding in temporary_redirects("arn:listener", 80, rules)] == [
+        (WARNING, "HTTP:80 rule default redirects with 302")
+    ]
+    assert not list(temporary_redirects("arn:listener", 80, rules[1:]))
+    assert judge_rules("arn:listener", 80, rules).status is PASS
 
 
 def test_a_listener_without_rules_is_no_pass() -> None:
