@@ -64,7 +64,7 @@ def join_host_port(host: str, port: int) -> str:
 
 def _ask_resolver(host: str, timeout_s: float) -> list[str]:
     """Addresses in the resolver's order. getaddrinfo cannot be told to end: its thread is left behind instead."""
-    answers: list[list[str] | Exception] = []
+    answers: list[list[str] | OSError | ValueError] = []
 
     def ask() -> None:
         try:
@@ -82,8 +82,8 @@ def _ask_resolver(host: str, timeout_s: float) -> list[str]:
             next_step="look whether the name servers of this machine can be reached",
         )
     answer = answers[0]
-    if isinstance(answer, Exception):
-        words = getattr(answer, "strerror", None) or str(answer)
+    if not isinstance(answer, list):
+        words = answer.strerror if isinstance(answer, OSError) else "it is no host name"
         raise Unreachable(
             f"{host}: the name does not resolve: {words}", next_step="correct the name, or its DNS records"
         ) from answer
