@@ -174,7 +174,7 @@ def chain(
 
 # What the code is searched for
 
-_NAME = r"(^|[_.])pin(s|ned)?|Pin(s|ned|ner)?([A-Z_]|$)|PIN(S|NED)?(_|$)|[Ff]ingerprint|FINGERPRINT|[Ss]pki|SPKI"
+_NAME = r"(^|[_.])pin(s|ned)?|Pin(s|ned|ner)?([A-Z_.(]|$)|PIN(S|NED)?(_|$)|[Ff]ingerprint|FINGERPRINT|[Ss]pki|SPKI"
 """Names of what holds a pin."""
 
 _PIN = (
@@ -421,7 +421,9 @@ _OFF_BY_VARIABLE = re.compile(
     re.MULTILINE,
 )
 
-_HANDED_ON = re.compile(r"\b(agent|httpsAgent|dispatcher|checkServerIdentity|connector|transport|adapter)\b", re.I)
+_HANDED_ON = re.compile(
+    r"(?i)[({,.\s](agent|httpsAgent|dispatcher|checkServerIdentity|connector|transport|certificatePinner)\s*[:=,(})]"
+)
 """Words in a construct by which another one, that compares, is handed on to it."""
 
 _ABOUT_KEYS = re.compile(r"(?i)pin|fingerprint|pubkey|publicKey|spki|\braw\b|rawcerts|peercertificates|sha256")
@@ -561,7 +563,8 @@ def never_refuses(body: str) -> bool:
 
 def is_bare(match: Match, files_that_compare: Iterable[str]) -> bool:
     """Whether a client compares nothing: neither it nor its file does, and no agent is handed to it."""
-    return match.location.file not in files_that_compare and not _HANDED_ON.search(match.text)
+    made_of = re.sub(r"^[^({]*", "", match.text)
+    return match.location.file not in files_that_compare and not _HANDED_ON.search(made_of)
 
 
 def switched_off(text: Text) -> Iterator[tuple[Location, str]]:
