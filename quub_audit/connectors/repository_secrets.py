@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from quub_audit.connectors.git import View
 from quub_audit.connectors.repository_cache import HistoryCache, Scanned
@@ -21,6 +24,8 @@ from quub_audit.facts.code import LeakedSecret, SecretScan
 from quub_audit.facts.seal import Fingerprint, Sealer
 from quub_audit.model.environment import Repository
 from quub_audit.model.finding import Location
+
+T = TypeVar("T")
 
 COMMITS_PER_SCAN = 500
 """Commits that one call of the scanner names; they stand in its arguments."""
@@ -48,6 +53,37 @@ class Found:
     is_cut: bool
 
 
+NOTHING = Found((), {}, is_cut=False)
+
+
+class Beside(Generic[T]):
+    """Work in a thread of its own, under the deadline of the caller's check."""
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self._work = work
+        self._results: list[T] = []
+        self._errors: list[BaseException] = []
+        self._thread = threading.Thread(target=copy_context().run, args=(self._run,), daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._results.append(self._work())
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
+            self._errors.append(error)
+
+    def wait(self) -> None:
+        """Until it ends; what it runs ends by the deadline."""
+        self._thread.join()
+
+    def result(self) -> T:
+        """What the work returned; raises what it raised."""
+        self.wait()
+        for error in self._errors:
+            raise error
+        return self._results[0]
+
+
 def scan_secrets(
     repository: Repository,
     tree: Tree,
@@ -57,22 +93,19 @@ def scan_secrets(
     sealer: Sealer,
     cache: HistoryCache | None,
 ) -> SecretScan:
-    """Scan the tree, then the history. Raises Malformed, TimedOut, Unsupported when either is not complete."""
-    report = scanner.scan_tree(tree.root, pruned=view.ignored_folders() if view else (), label=str(repository))
-    shown = {scanner_path(listed.name): listed.file.path for listed in tree.files}
-    in_tree = sorted(
-        (hit for hit in report.hits if hit.path in shown),
-        key=lambda hit: (shown[hit.path], hit.line, hit.column or 0, hit.rule),
-    )
-    found = Found((), {}, is_cut=False)
-    if view is not None:
-        found = scan_history(repository, view, scanner, cache, report.tool)
+    """Scan tree and history side by side. Raises Malformed, TimedOut, Unsupported when either is not complete."""
+    beside = Beside(lambda: scan_history(repository, view, scanner, cache) if view else NOTHING)
+    try:
+        pruned = view.ignored_folders() if view else ()
+        report = scanner.scan_tree(tree.root, pruned=pruned, label=str(repository))
+    finally:
+        beside.wait()
+    found = beside.result()
     prefix = view.checkout.prefix if view else ""
-    allowed = _Allowed.read(tree)
-    excluded = frozenset(listed.file.path for listed in tree.files if listed.is_excluded)
-    weigh = _Weigher(sealer, allowed, excluded)
+    shown = {scanner_path(listed.name): listed.file.path for listed in tree.files}
+    weigh = _Weigher(sealer, tree)
     secrets = [
-        *weigh.weigh(in_tree, path_of=lambda hit: shown[hit.path]),
+        *weigh.weigh(_by_place(report.hits, shown), path_of=lambda hit: shown[hit.path]),
         *weigh.weigh(_newest_first(found, prefix), path_of=lambda hit: hit.path.removeprefix(prefix)),
     ]
     return SecretScan(
@@ -93,7 +126,7 @@ def scanner_path(name: str) -> str:
 _REPLACED = dict.fromkeys(range(0xDC80, 0xDD00), "\N{REPLACEMENT CHARACTER}")
 
 
-def scan_history(repository: Repository, view: View, scanner: Scanner, cache: HistoryCache | None, tool: str) -> Found:
+def scan_history(repository: Repository, view: View, scanner: Scanner, cache: HistoryCache | None) -> Found:
     """What stands in the newest `history_depth` commits of all branches and tags."""
     depth = repository.history_depth
     commits = view.commits(at_most=depth + 1)
@@ -101,7 +134,7 @@ def scan_history(repository: Repository, view: View, scanner: Scanner, cache: Hi
     order = {commit: position for position, commit in enumerate(commits[:depth])}
     if not order:
         return Found((), order, is_cut=False)
-    before = cache.load(tool, depth=depth, is_known=order.__contains__) if cache else None
+    before = cache.load(depth=depth, is_known=order.__contains__) if cache else None
     hits = _scan_again(before, order, scanner, view, repository) if before else None
     if before is None or hits is None:
         options = f"--all --max-count={depth}" if is_cut else ""
@@ -111,7 +144,7 @@ def scan_history(repository: Repository, view: View, scanner: Scanner, cache: Hi
     hits = tuple(hit for hit in hits if hit.commit in order)
     if cache:
         leaky = tuple(sorted({hit.commit for hit in hits}))
-        cache.save(Scanned(tool=tool, depth=depth, is_cut=is_cut, tips=view.tips(), leaky=leaky))
+        cache.save(Scanned(depth=depth, is_cut=is_cut, tips=view.tips(), leaky=leaky))
     return Found(hits, order, is_cut)
 
 
@@ -137,18 +170,24 @@ def _scan_new(before: Scanned, view: View, scanner: Scanner, repository: Reposit
     return scanner.scan_history(view.folder, options=options, label=str(repository)).hits
 
 
+def _by_place(hits: Iterable[Hit], shown: Mapping[str, str]) -> list[Hit]:
+    """Hits in files that are in the list of the tree: not those that git ignores."""
+    listed = (hit for hit in hits if hit.path in shown)
+    return sorted(listed, key=lambda hit: (shown[hit.path], hit.line, hit.column, hit.rule))
+
+
 def _newest_first(found: Found, prefix: str) -> list[Hit]:
     inside = (hit for hit in found.hits if hit.path.startswith(prefix))
-    return sorted(inside, key=lambda hit: (found.order[hit.commit], hit.path, hit.line, hit.column or 0, hit.rule))
+    return sorted(inside, key=lambda hit: (found.order[hit.commit], hit.path, hit.line, hit.column, hit.rule))
 
 
 class _Weigher:
     """Seals hits, each value once per file and rule, and tells samples from the rest."""
 
-    def __init__(self, sealer: Sealer, allowed: _Allowed, excluded: frozenset[str]) -> None:
+    def __init__(self, sealer: Sealer, tree: Tree) -> None:
         self._sealer = sealer
-        self._allowed = allowed
-        self._excluded = excluded
+        self._allowed = _Allowed.read(tree)
+        self._excluded = frozenset(listed.file.path for listed in tree.files if listed.is_excluded)
         self._seen: set[tuple[str, str, str]] = set()
 
     def weigh(self, hits: Sequence[Hit], path_of: Callable[[Hit], str]) -> Iterator[LeakedSecret]:

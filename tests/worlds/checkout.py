@@ -1,4 +1,4 @@
-"""Git repositories of the tests of this group."""
+"""Git repositories of tests."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from quub_audit.model.environment import Repository
 
@@ -23,9 +24,13 @@ class Checkout:
         """The target as an environment would declare it."""
         return Repository(name="app", path=str(self.path))
 
-    def git(self, *arguments: str) -> None:
-        """Run git here, without the configuration of the machine."""
-        subprocess.run(
+    def declared(self, **settings: Any) -> Repository:
+        """The target with some of its settings."""
+        return Repository(name="app", path=str(self.path), **settings)
+
+    def git(self, *arguments: str) -> str:
+        """Run git here, without the configuration of the machine; what it says."""
+        done = subprocess.run(
             ["git", *IDENTITY, *arguments],
             cwd=self.path,
             check=True,
@@ -33,21 +38,34 @@ class Checkout:
             timeout=60,
             env={"PATH": "/usr/bin:/bin:/usr/local/bin", "HOME": str(self.path), "GIT_CONFIG_NOSYSTEM": "1"},
         )
+        return done.stdout.decode(errors="replace").strip()
 
-    def commit(self, files: Mapping[str, str | None]) -> None:
-        """Write (or, for None, delete) files and commit everything."""
-        if not self.path.exists():
-            self.path.mkdir()
-            self.git("init", "--quiet", "--initial-branch=main")
-        for name, text in files.items():
+    def init(self) -> Checkout:
+        """An empty repository."""
+        self.path.mkdir(exist_ok=True)
+        self.git("init", "--quiet", "--initial-branch=main")
+        return self
+
+    def write(self, files: Mapping[str, str | bytes | None]) -> None:
+        """Write files, or delete them for None, without a commit."""
+        for name, content in files.items():
             file = self.path / name
             file.parent.mkdir(parents=True, exist_ok=True)
-            if text is None:
+            if content is None:
                 file.unlink()
+            elif isinstance(content, bytes):
+                file.write_bytes(content)
             else:
-                file.write_text(text, encoding="utf-8")
+                file.write_text(content, encoding="utf-8")
+
+    def commit(self, files: Mapping[str, str | bytes | None]) -> str:
+        """Write (or, for None, delete) files and commit everything; the commit's hash."""
+        if not self.path.exists():
+            self.init()
+        self.write(files)
         self.git("add", "--all", "--force")
         self.git("commit", "--quiet", "--message", "A change")
+        return self.git("rev-parse", "HEAD")
 
     def shallow(self) -> Checkout:
         """A clone of the last commit alone."""
