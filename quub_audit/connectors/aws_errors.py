@@ -58,7 +58,7 @@ _ACTIONS = {
 
 _THROTTLED = re.compile(
     r"throttl|slowdown|toomanyrequests|requestlimitexceeded|bandwidthlimitexceeded|limitexceededexception$"
-    r"|prioryrequestnotcomplete|ec2throttled|transactioninprogress|provisionedthroughputexceeded"
+    r"|priorrequestnotcomplete|ec2throttled|transactioninprogress|provisionedthroughputexceeded"
 )
 _NOT_OURS = re.compile(
     r"^(invalidclienttokenid|unrecognizedclientexception|authfailure|invalidaccesskeyid|signaturedoesnotmatch"

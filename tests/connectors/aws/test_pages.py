@@ -262,7 +262,7 @@ def test_pages_are_joined_in_order_and_tokens_left_out(
 
 
 def test_the_parameters_of_the_question_go_with_every_page() -> None:
-    pages = [{"DBInstances": [1], "Marker": "a"}, {"DBInstances": [2]}]
+    pages: list[dict[str, Any]] = [{"DBInstances": [1], "Marker": "a"}, {"DBInstances": [2]}]
 
     _, asked = merged("rds.DescribeDBInstances", pages, DBInstanceIdentifier="orders")
 
