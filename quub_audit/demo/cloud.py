@@ -9,7 +9,7 @@ from typing import Any
 
 from quub_audit.demo.authority import Identity
 from quub_audit.demo.credentials import Credentials
-from quub_audit.demo.emulator import Emulator
+from quub_audit.demo.emulator import Emulator, Operator
 
 REGION = "eu-central-1"
 PRODUCTION = "111122223333"
@@ -43,22 +43,6 @@ class _Groups:
     database: str
 
 
-class _Operator:
-    """Who builds one account; each client is made once."""
-
-    def __init__(self, emulator: Emulator, account_id: str) -> None:
-        self.account_id = account_id
-        self._emulator = emulator
-        self._session = emulator.session(account_id, REGION)
-        self._clients: dict[str, Any] = {}
-
-    def __call__(self, service: str) -> Any:
-        """The client of a service."""
-        if service not in self._clients:
-            self._clients[service] = self._emulator.client(self._session, service)
-        return self._clients[service]
-
-
 def furnish_production(emulator: Emulator, credentials: Credentials, certificate: Identity, *, healthy: bool) -> None:
     """Fill the production account.
 
@@ -66,7 +50,7 @@ def furnish_production(emulator: Emulator, credentials: Credentials, certificate
     forwards plain HTTP, and only counts floods; the database is public, its group open; the key of Quub is renewed
     by hand; the network keeps no flow logs.
     """
-    operator = _Operator(emulator, PRODUCTION)
+    operator = emulator.operator(PRODUCTION, REGION)
     network = _make_network(operator, keeps_logs=healthy)
     groups = _make_groups(operator, network, is_database_open=not healthy)
     _attach_tasks(operator, network, groups)
@@ -81,10 +65,10 @@ def furnish_production(emulator: Emulator, credentials: Credentials, certificate
 
 def furnish_staging(emulator: Emulator, credentials: Credentials) -> None:
     """Fill the staging account: its own key of Quub, and nothing else that production is compared with."""
-    _keep_credentials(_Operator(emulator, STAGING), "staging", credentials, rotates=True)
+    _keep_credentials(emulator.operator(STAGING, REGION), "staging", credentials, rotates=True)
 
 
-def _make_network(operator: _Operator, *, keeps_logs: bool) -> _Network:
+def _make_network(operator: Operator, *, keeps_logs: bool) -> _Network:
     ec2 = operator("ec2")
     vpc: str = ec2.create_vpc(CidrBlock="10.20.0.0/16")["Vpc"]["VpcId"]
     gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
@@ -134,7 +118,7 @@ def _empty_default_group(ec2: Any, vpc: str) -> None:
     ec2.revoke_security_group_egress(GroupId=group["GroupId"], IpPermissions=group["IpPermissionsEgress"])
 
 
-def _make_groups(operator: _Operator, network: _Network, *, is_database_open: bool) -> _Groups:
+def _make_groups(operator: Operator, network: _Network, *, is_database_open: bool) -> _Groups:
     ec2 = operator("ec2")
     groups = _Groups(
         balancer=_make_group(ec2, network, "quub-app-lb", "Clients to the load balancers"),
@@ -177,7 +161,7 @@ def _of_group(port: int, group: str) -> Mapping[str, Any]:
     return {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "UserIdGroupPairs": [{"GroupId": group}]}
 
 
-def _attach_tasks(operator: _Operator, network: _Network, groups: _Groups) -> None:
+def _attach_tasks(operator: Operator, network: _Network, groups: _Groups) -> None:
     """The network interfaces that Fargate and RDS would make."""
     for subnet, group, what in (
         (network.private[0], groups.service, "ECS task of quub-app"),
@@ -188,7 +172,7 @@ def _attach_tasks(operator: _Operator, network: _Network, groups: _Groups) -> No
 
 
 def _make_balancer(
-    operator: _Operator, network: _Network, groups: _Groups, kind: str, certificate: Identity, *, is_sound: bool
+    operator: Operator, network: _Network, groups: _Groups, kind: str, certificate: Identity, *, is_sound: bool
 ) -> None:
     """An application load balancer with a web ACL; the partners' lets listed networks in and nobody else."""
     elb = operator("elbv2")
@@ -219,7 +203,7 @@ def _make_balancer(
     _put_acl(operator, balancer, name, listed=PARTNERS if kind == "partners" else (), blocks=is_sound)
 
 
-def _put_acl(operator: _Operator, balancer: str, name: str, *, listed: Sequence[str], blocks: bool) -> None:
+def _put_acl(operator: Operator, balancer: str, name: str, *, listed: Sequence[str], blocks: bool) -> None:
     waf = operator("wafv2")
     rules = [
         _rule(
@@ -256,7 +240,7 @@ def _seen_as(name: str) -> Mapping[str, Any]:
     return {"SampledRequestsEnabled": True, "CloudWatchMetricsEnabled": True, "MetricName": name}
 
 
-def _make_database(operator: _Operator, network: _Network, groups: _Groups, *, is_public: bool) -> None:
+def _make_database(operator: Operator, network: _Network, groups: _Groups, *, is_public: bool) -> None:
     rds = operator("rds")
     subnets = {"DBSubnetGroupName": "quub-app", "DBSubnetGroupDescription": "Private subnets"}
     rds.create_db_subnet_group(SubnetIds=list(network.private), **subnets)
@@ -276,7 +260,7 @@ def _make_database(operator: _Operator, network: _Network, groups: _Groups, *, i
     )
 
 
-def _keep_credentials(operator: _Operator, environment: str, credentials: Credentials, *, rotates: bool) -> str:
+def _keep_credentials(operator: Operator, environment: str, credentials: Credentials, *, rotates: bool) -> str:
     """The secret's ARN; it is renewed by schedule, or else by hand."""
     kms = operator("kms")
     key = kms.create_key(Description=f"Quub credentials of {environment}")["KeyMetadata"]
@@ -289,13 +273,13 @@ def _keep_credentials(operator: _Operator, environment: str, credentials: Creden
     return arn
 
 
-def _keep(operator: _Operator, name: str, value: str, **more: str) -> str:
+def _keep(operator: Operator, name: str, value: str, **more: str) -> str:
     arn: str = operator("secretsmanager").create_secret(Name=name, SecretString=value, **more)["ARN"]
     return arn
 
 
 def _run_services(
-    operator: _Operator, network: _Network, groups: _Groups, *, quub: str, cache: str, has_literal: bool
+    operator: Operator, network: _Network, groups: _Groups, *, quub: str, cache: str, has_literal: bool
 ) -> None:
     """`quub-app` fetches its credentials by itself; `quub-app-settlement` is given them, or a copy in clear."""
     ecs = operator("ecs")
@@ -311,7 +295,7 @@ def _run_services(
 
 
 def _run(
-    operator: _Operator,
+    operator: Operator,
     network: _Network,
     groups: _Groups,
     name: str,

@@ -7,19 +7,29 @@ import http.client
 import importlib.util
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from quub_audit.errors import MissingExtra
 
 _INSTALL = "the demo emulates AWS with moto, which is not or not wholly installed; pip install 'quub-audit[demo]'"
 
-_LEAN: Mapping[str, str] = {"MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}
-"""The emulator reads it when it makes the EC2 of a region: 500 images that nobody here looks at."""
+_SETTINGS: Mapping[str, str] = {
+    "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+}
+"""500 images that nobody here looks at are not loaded, and no AWS file of the user's is read."""
 
 _IDLE_S = 10.0
 """How long a connection may say nothing."""
+
+
+def _make_session() -> Any:
+    import boto3
+
+    return boto3.Session()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,83 +38,80 @@ class Emulator:
 
     address: str
     """`http://127.0.0.1:port`, the endpoint of every service."""
+    _session: Any = field(default_factory=_make_session, repr=False)
+    """One for all accounts: the descriptions of services that it keeps are large."""
 
-    def session(self, account_id: str, region: str) -> Any:
-        """A boto3 session of an operator of the account; the operator may do everything."""
+    def operator(self, account_id: str, region: str) -> Operator:
+        """Who may do everything in an account."""
+        nobody = {"aws_access_key_id": "nobody", "aws_secret_access_key": "nobody"}
         role = f"arn:aws:iam::{account_id}:role/operator"
-        nobody = _session(region, aws_access_key_id="operator", aws_secret_access_key="operator")
-        issued = self.client(nobody, "sts").assume_role(RoleArn=role, RoleSessionName="demo")["Credentials"]
-        return _session(
-            region,
-            aws_access_key_id=issued["AccessKeyId"],
-            aws_secret_access_key=issued["SecretAccessKey"],
-            aws_session_token=issued["SessionToken"],
-        )
+        answer = self._client("sts", region, nobody).assume_role(RoleArn=role, RoleSessionName="demo")
+        issued = {
+            "aws_access_key_id": answer["Credentials"]["AccessKeyId"],
+            "aws_secret_access_key": answer["Credentials"]["SecretAccessKey"],
+            "aws_session_token": answer["Credentials"]["SessionToken"],
+        }
+        return Operator(account_id, lambda service: self._client(service, region, issued))
 
-    def client(self, session: Any, service: str) -> Any:
-        """A client of `session` that talks to this emulator, whatever proxy the process environment names."""
+    def _client(self, service: str, region: str, credentials: Mapping[str, str]) -> Any:
+        """It talks to this emulator, whatever proxy and endpoints the process environment names."""
         from botocore.config import Config
 
         config = Config(
             proxies={}, use_fips_endpoint=False, use_dualstack_endpoint=False, retries={"total_max_attempts": 1}
         )
-        return session.client(service, endpoint_url=self.address, config=config)
+        return self._session.client(
+            service, region_name=region, endpoint_url=self.address, config=config, **credentials
+        )
 
 
-def _session(region: str, **credentials: str) -> Any:
-    """A session that reads none of the user's own AWS files and profiles."""
-    import boto3
-    import botocore.session
+class Operator:
+    """Who builds one account."""
 
-    bare = botocore.session.Session(
-        session_vars={
-            "profile": (None, None, None, None),
-            "config_file": (None, None, os.devnull, None),
-            "credentials_file": (None, None, os.devnull, None),
-        }
-    )
-    return boto3.Session(botocore_session=bare, region_name=region, **credentials)
+    def __init__(self, account_id: str, make_client: Callable[[str], Any]) -> None:
+        self.account_id = account_id
+        self._make_client = make_client
+        self._clients: dict[str, Any] = {}
+
+    def __call__(self, service: str) -> Any:
+        """The boto3 client of a service; the same one each time."""
+        if service not in self._clients:
+            self._clients[service] = self._make_client(service)
+        return self._clients[service]
 
 
 @contextlib.contextmanager
-def emulated_aws(account_ids: Sequence[str], region: str) -> Iterator[Emulator]:
+def emulated_aws() -> Iterator[Emulator]:
     """An AWS without anything in it; at exit its port is closed, and what stood in the accounts is forgotten.
 
-    Raises MissingExtra when the emulator is not installed.
+    Meanwhile the process environment holds no AWS setting of the user's: the emulator reads it with each new service,
+    and a profile that does not exist would break it. Raises MissingExtra when the emulator is not installed.
     """
-    application, handler = _load(account_ids, region)
-    from werkzeug.serving import ThreadedWSGIServer
+    with _process_environment(_SETTINGS, without=("AWS_", "MOTO_")):
+        application, handler = _load()
+        from werkzeug.serving import ThreadedWSGIServer
 
-    server = ThreadedWSGIServer("127.0.0.1", 0, application, handler=handler)
-    server.daemon_threads = False  # so that closing it waits for the last answer
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
-        yield Emulator(address=f"http://127.0.0.1:{server.server_port}")
-    finally:
+        server = ThreadedWSGIServer("127.0.0.1", 0, application, handler=handler)
+        server.daemon_threads = False  # so that closing it waits for the last answer
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread.start()
         try:
-            _forget(server.server_port)
+            yield Emulator(address=f"http://127.0.0.1:{server.server_port}")
         finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
+            try:
+                _forget(server.server_port)
+            finally:
+                server.shutdown()
+                thread.join()
+                server.server_close()
 
 
-def _load(account_ids: Sequence[str], region: str) -> tuple[Any, Any]:
+def _load() -> tuple[Any, Any]:
     """The emulator's WSGI application, and a handler of requests that logs none."""
     if importlib.util.find_spec("openapi_spec_validator") is None:
         raise MissingExtra(_INSTALL)  # moto alone is no moto[apigateway]
     try:
-        with _process_environment(_LEAN):
-            from moto.backends import get_backend
-            from moto.moto_server.werkzeug_app import (
-                DomainDispatcherApplication,
-                MotoRequestHandler,
-                create_backend_app,
-            )
-
-            for account_id in account_ids:
-                get_backend("ec2")[account_id][region]
+        from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
     except ImportError as error:
         raise MissingExtra(_INSTALL) from error
 
@@ -126,14 +133,15 @@ def _forget(port: int) -> None:
 
 
 @contextlib.contextmanager
-def _process_environment(changes: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in changes}
+def _process_environment(changes: Mapping[str, str], *, without: tuple[str, ...]) -> Iterator[None]:
+    """The process environment with `changes` and without what begins with `without`; as it was, at exit."""
+    hidden = {name: value for name, value in os.environ.items() if name.startswith(without)}
+    for name in hidden:
+        del os.environ[name]
     os.environ.update(changes)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        for name in changes:
+            os.environ.pop(name, None)
+        os.environ.update(hidden)

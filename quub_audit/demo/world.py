@@ -15,7 +15,6 @@ from quub_audit.demo import declarations, endpoints, repository
 from quub_audit.demo.authority import Authority, make_pin
 from quub_audit.demo.cloud import (
     PRODUCTION,
-    REGION,
     STAGING,
     furnish_production,
     furnish_staging,
@@ -53,23 +52,29 @@ def demo_world(folder: Path, *, healthy: bool) -> Iterator[DemoWorld]:
     One world at a time in a process: the emulator's accounts are the process's own.
     Raises MissingExtra without moto, and UsageError when git is missing or the folder is not empty.
     """
-    at = datetime.now(UTC)
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise UsageError(f"{folder} is not empty; give the demo a folder of its own")
+    with contextlib.ExitStack() as running:
+        yield _build(running, folder, datetime.now(UTC), healthy=healthy)
+
+
+def _build(running: contextlib.ExitStack, folder: Path, at: datetime, *, healthy: bool) -> DemoWorld:
+    """Start and furnish everything; `running` ends it. What only building needs is forgotten on return."""
     authority = Authority(at=at)
     authority.write_ca(folder)
     credentials = Credentials(org_id="org_4711")
-    with contextlib.ExitStack() as running:
-        emulator = running.enter_context(emulated_aws((PRODUCTION, STAGING), REGION))
-        furnish_production(emulator, credentials, authority.issue(f"*.{DOMAIN}"), healthy=healthy)
-        furnish_staging(emulator, Credentials(org_id="org_4712"))
-        checkout = repository.build(
-            folder / "quub-app", healthy=healthy, pins=(authority.issuer_pin, make_pin("in reserve"))
-        )
-        places = _serve(running, folder, authority, credentials, aws=emulator.address, healthy=healthy)
-        file = _declare(folder, places, at, healthy=healthy)
-        yield DemoWorld(environments_file=file, environ=_process_environment(folder), about=_describe(places, checkout))
+    emulator = running.enter_context(emulated_aws())
+    furnish_production(emulator, credentials, authority.issue(f"*.{DOMAIN}"), healthy=healthy)
+    furnish_staging(emulator, Credentials(org_id="org_4712"))
+    pins = (authority.issuer_pin, make_pin("in reserve"))
+    checkout = repository.build(folder / "quub-app", healthy=healthy, pins=pins)
+    places = _serve(running, folder, authority, credentials, aws=emulator.address, healthy=healthy)
+    return DemoWorld(
+        environments_file=_declare(folder, places, at, healthy=healthy),
+        environ=_process_environment(folder),
+        about=_describe(places, checkout),
+    )
 
 
 def _serve(

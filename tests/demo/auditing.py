@@ -101,13 +101,12 @@ def secrets_in(world: DemoWorld) -> dict[str, str]:
     emulator = emulator_of(world)
     found: dict[str, str] = {}
     for account in (PRODUCTION, STAGING):
-        session = emulator.session(account, REGION)
-        store = emulator.client(session, "secretsmanager")
+        operator = emulator.operator(account, REGION)
+        store, ecs = operator("secretsmanager"), operator("ecs")
         for secret in store.list_secrets()["SecretList"]:
             text = store.get_secret_value(SecretId=secret["Name"])["SecretString"]
             fields = json.loads(text) if text.startswith("{") else {"": text}
             found.update({f"{secret['Name']} {name}": value for name, value in fields.items() if name != "orgId"})
-        ecs = emulator.client(session, "ecs")
         for arn in ecs.list_task_definitions()["taskDefinitionArns"]:
             for container in ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]["containerDefinitions"]:
                 found.update(

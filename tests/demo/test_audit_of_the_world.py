@@ -144,6 +144,17 @@ class TestFaulty:
             "is a literal of 64 characters of lower+digit",
         ) in found
 
+    def test_secrets_in_the_history_and_in_the_code_are_named(self, faulty: Scene) -> None:
+        subjects = {subject for subject, _ in faulty.loud.findings("stored-in-secret-manager", "fail")}
+
+        assert {re.sub(r":\d.*", "", subject) for subject in subjects} == {
+            ".env",
+            "src/config/secrets.ts",
+            "src/config/secrets.ts QUUB_API_SECRET",
+            "quub-app-settlement",
+        }
+        assert any(subject.startswith(".env:2:") and " @ " in subject for subject in subjects)
+
     def test_plain_http_and_a_short_hsts_are_named(self, faulty: Scene) -> None:
         found = _named(faulty.loud.findings("https-enforced", "fail"))
 

@@ -15,6 +15,7 @@ from quub_audit.demo.cloud import EGRESS, PRODUCTION, REGION, STAGING
 from quub_audit.demo.emulator import Emulator, emulated_aws
 from quub_audit.demo.world import DemoWorld, demo_world
 from quub_audit.errors import UsageError
+from tests.demo.auditing import emulator_of
 
 ADDRESS = re.compile(r"127\.0\.0\.1:(\d+)")
 
@@ -31,15 +32,9 @@ def takes_connections(port: int) -> bool:
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
-def emulator_of(world: DemoWorld) -> Emulator:
-    text = world.environments_file.read_text(encoding="utf-8")
-    production = yaml.safe_load(text)["environments"]["production"]
-    return Emulator(address=production["aws"][0]["endpoint_url"])
-
-
 def secret_names(emulator: Emulator, account_id: str) -> list[str]:
-    client = emulator.client(emulator.session(account_id, REGION), "secretsmanager")
-    return [secret["Name"] for secret in client.list_secrets()["SecretList"]]
+    store = emulator.operator(account_id, REGION)("secretsmanager")
+    return [secret["Name"] for secret in store.list_secrets()["SecretList"]]
 
 
 @pytest.mark.parametrize("healthy", [True, False])
@@ -76,9 +71,8 @@ def test_a_world_ends_after_an_exception_too(tmp_path: Path) -> None:
 
 def test_two_worlds_one_after_the_other_share_nothing(tmp_path: Path) -> None:
     def key_of(world: DemoWorld) -> str:
-        emulator = emulator_of(world)
-        client = emulator.client(emulator.session(PRODUCTION, REGION), "secretsmanager")
-        value: str = client.get_secret_value(SecretId="production/quub/credentials")["SecretString"]
+        store = emulator_of(world).operator(PRODUCTION, REGION)("secretsmanager")
+        value: str = store.get_secret_value(SecretId="production/quub/credentials")["SecretString"]
         return value
 
     with demo_world(tmp_path / "first", healthy=False) as world:
@@ -95,7 +89,7 @@ def test_nothing_is_left_in_the_emulator(tmp_path: Path) -> None:
     with demo_world(tmp_path, healthy=True):
         pass
 
-    with emulated_aws((PRODUCTION, STAGING), REGION) as emulator:
+    with emulated_aws() as emulator:
         assert [secret_names(emulator, account) for account in (PRODUCTION, STAGING)] == [[], []]
 
 
@@ -116,9 +110,12 @@ def test_the_environment_of_the_audit_holds_nothing_of_the_users(
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
 
+    before = dict(os.environ)
+
     with demo_world(tmp_path, healthy=True) as world:
         environ = dict(world.environ)
 
+    assert dict(os.environ) == before
     assert {"AWS_PROFILE", "AWS_USE_FIPS_ENDPOINT", "HTTPS_PROXY", "HTTP_PROXY"}.isdisjoint(environ)
     assert environ["AWS_CONFIG_FILE"] == os.devnull
 
