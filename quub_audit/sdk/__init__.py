@@ -45,6 +45,7 @@ from quub_audit.model.environment import (
 from quub_audit.model.finding import Finding, Location
 from quub_audit.model.status import FindingStatus, Grade
 from quub_audit.sdk.addresses import EndpointAddress, endpoint_addresses
+from quub_audit.sdk.cognito import UserPool, UserPoolClient, user_pool_clients, user_pools
 from quub_audit.sdk.declare import Check, Parameters, Subjects, check, subjects
 from quub_audit.sdk.load_balancers import (
     Distribution,
@@ -117,6 +118,8 @@ __all__ = [
     "TlsScan",
     "Token",
     "Tokens",
+    "UserPool",
+    "UserPoolClient",
     "Vault",
     "VaultSecret",
     "VaultServer",
@@ -130,5 +133,7 @@ __all__ = [
     "prefix_list_reader",
     "security_groups",
     "subjects",
+    "user_pool_clients",
+    "user_pools",
     "widest",
 ]
