@@ -84,6 +84,8 @@ def knock(target: Target) -> None:
             f"{target}: no connection in {KNOCK_TIMEOUT_S:.0f} s",
             next_step="let the audit's address through the firewall, or correct the address",
         ) from error
+    except ConnectionResetError:  # there was a connection, for a moment: sslyze sees what becomes of the next ones
+        return
     except OSError as error:
         raise Unreachable(
             f"{target}: no connection: {error.strerror or error}",

@@ -5,11 +5,8 @@ See docs/decisions/010-sslyze-as-a-process.md.
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
-import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -18,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from quub_audit.connectors.children import Children
 from quub_audit.connectors.tls_answer import Target, read_output
 from quub_audit.errors import Malformed, Reportable, TimedOut, Unsupported
 from quub_audit.facts.tls import TlsScan
@@ -35,9 +33,6 @@ GATHER_S = 0.05
 
 LARGEST_REPORT_BYTES = 32 * 1024 * 1024
 """Of one process; a target takes about 0.25 MB."""
-
-LARGEST_TALK_BYTES = 4096
-"""Of what sslyze says on its standard error, the end."""
 
 
 @dataclass(slots=True, eq=False)
@@ -68,7 +63,7 @@ class Scanner:
         self._waiting: list[Request] = []
         self._threads: set[threading.Thread] = set()
         self._gathering = 0
-        self._running: set[subprocess.Popen[bytes]] = set()
+        self._children = Children()
         self._is_closed = False
 
     def scan(self, target: Target, *, ca_file: str, timeout_s: float) -> TlsScan:
@@ -100,8 +95,7 @@ class Scanner:
         with self._lock:
             self._is_closed = True
             threads = list(self._threads)
-            for process in self._running:
-                _end(process)
+        self._children.close()
         for thread in threads:
             thread.join(timeout=5)
 
@@ -166,62 +160,27 @@ class Scanner:
     def _run(self, targets: Sequence[Target], ca_file: str, ends_at: float) -> Mapping[Target, TlsScan | Reportable]:
         with tempfile.TemporaryDirectory(prefix="quub-audit-tls-") as name:
             folder = Path(name)
-            report, listed, talk = folder / "report.json", folder / "targets", folder / "talk"
+            listed = folder / "targets"
             listed.write_text("".join(f"{spelled}\n" for spelled in dict.fromkeys(each.spelled for each in targets)))
-            command = [*self._command, "--quiet", "--mozilla_config", "disable", *COMMANDS]
-            command += ["--json_out", str(report), "--targets_in", str(listed)]
+            command = [*self._command, "--mozilla_config", "disable", *COMMANDS]
+            command += ["--json_out", "-", "--targets_in", str(listed)]
             if ca_file:
                 command += ["--certinfo_ca_file", ca_file]
-            code = self._wait_for(command, folder, talk, ends_at)
-            if not report.is_file() or code != 0:
-                raise Malformed(f"sslyze ended with exit code {code} and without a report: {_end_of(talk)}")
-            size = report.stat().st_size
-            if size > LARGEST_REPORT_BYTES:
-                raise Malformed(f"sslyze's report has {size} bytes, expected at most {LARGEST_REPORT_BYTES}")
-            return read_output(report.read_bytes(), targets, has_ca_file=bool(ca_file))
-
-    def _wait_for(self, command: Sequence[str], folder: Path, talk: Path, ends_at: float) -> int:
-        """The exit code. Raises TimedOut, and ends the process, when `ends_at` comes first."""
-        with talk.open("wb") as written:
-            process = subprocess.Popen(
+            done = self._children.run(
                 command,
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=written,
-                start_new_session=True,
+                folder=folder,
+                environ=_environ(),
+                label="sslyze",
+                timeout_s=max(0.001, ends_at - time.monotonic()),
+                max_bytes=LARGEST_REPORT_BYTES,
             )
-        with self._lock:
-            self._running.add(process)
-            if self._is_closed:
-                _end(process)
-        try:
-            code = process.wait(timeout=max(0.0, ends_at - time.monotonic()))
-        except subprocess.TimeoutExpired as error:
-            raise TimedOut(
-                "the handshakes were not done in time",
-                next_step="raise --check-timeout, or look why the server is slow",
-            ) from error
-        finally:
-            with self._lock:
-                self._running.discard(process)
-                _end(process)
-            process.wait()
-        if self._is_closed:
-            raise TimedOut("the scan was ended with the audit")
-        return code
+        if done.code != 0:
+            raise Malformed(f"sslyze ended with exit code {done.code}: {done.said or 'it said nothing'}")
+        return read_output(done.output, targets, has_ca_file=bool(ca_file))
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill the process and what it started, unless it has ended by itself."""
-    if process.poll() is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-
-
-def _end_of(talk: Path) -> str:
-    with talk.open("rb") as written:
-        written.seek(max(0, talk.stat().st_size - LARGEST_TALK_BYTES))
-        text = written.read().decode(errors="replace")
-    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["it said nothing"]
-    return "".join(c if c.isprintable() else " " for c in lines[-1])[:300]
+def _environ() -> Mapping[str, str]:
+    """What the process needs to find its modules, and to write plain UTF-8 and no warnings."""
+    names = ("PATH", "HOME", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH")
+    found = {name: os.environ[name] for name in names if name in os.environ}
+    return {**found, "PYTHONUTF8": "1", "PYTHONWARNINGS": "ignore"}
