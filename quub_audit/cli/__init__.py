@@ -6,6 +6,7 @@ A command's module is imported when the command is called: `--version` and `--he
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -94,7 +95,10 @@ def group() -> None:
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code, of which `quub-audit run --help` tells the meaning."""
     code = _code_of(args)
-    _finish(code)
+    try:
+        _finish(code)
+    except KeyboardInterrupt:
+        os._exit(code)
     return code
 
 
@@ -122,7 +126,6 @@ def _code_of(args: Sequence[str] | None) -> int:
 def _finish(code: int) -> None:
     """End here and now when a thread is left that does not end: a plugin that did not come back, and may print."""
     import contextlib
-    import os
     import threading
     import time
 

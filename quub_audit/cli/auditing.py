@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import quub_audit
 from quub_audit.cli.interrupt import Interruption
@@ -113,7 +113,7 @@ def run_audit(
     that the reports would overwrite: then nothing is touched.
     """
     environ = os.environ if environ is None else environ
-    if request.baseline and request.baseline.resolve() == (request.out / "result.json").resolve():
+    if would_overwrite(request.out, request.baseline):
         terminal.say(f"--baseline {request.baseline}: this run would overwrite it; keep the baseline outside --out")
         last_line(terminal, ExitCode.REFUSED, ExitCode.REFUSED.meaning)
         return ExitCode.REFUSED
@@ -125,6 +125,11 @@ def run_audit(
             for line in ending.trace:
                 terminal.say(Styled(line, "faint"))
         return _conclude(ending, request, terminal, environ)
+
+
+def would_overwrite(out: Path, baseline: Path | None) -> bool:
+    """Whether the reports of this run would take the place of its baseline."""
+    return baseline is not None and baseline.resolve() == (out / "result.json").resolve()
 
 
 def refuse_usage(message: str, *, environment: str, out: Path, formats: Sequence[str], terminal: Terminal) -> None:
@@ -335,11 +340,8 @@ def commit_of(given: str, environ: Mapping[str, str], environment: Environment, 
         return ""
     from quub_audit.facts.asking import Repositories
 
-    repositories = world.connector(Repositories)
-    if not isinstance(repositories, Repositories):
-        raise TypeError(f"{type(repositories).__name__} does not answer as Repositories")
     try:
-        return repositories.head(environment.repositories[0]).commit
+        return cast("Repositories", world.connector(Repositories)).head(environment.repositories[0]).commit
     except Reportable:
         return ""  # the items that look at the repository say why
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,9 +36,17 @@ def command(healthy: bool, serve: bool, format: tuple[str, ...], out: Path, quie
 
     Needs an extra: pip install 'quub-audit[demo]'
     """
+    leave_own_cloud(os.environ)
     return run_demo(
         Terminal.of_process(verbosity=verbose - quiet), is_healthy=healthy, is_served=serve, formats=format, out=out
     )
+
+
+def leave_own_cloud(environ: MutableMapping[str, str]) -> None:
+    """Take every setting of AWS away: the emulator lives in this process, and its SDK would heed them."""
+    for name in [name for name in environ if name.startswith("AWS_")]:
+        del environ[name]
+    environ.update(AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)
 
 
 def run_demo(terminal: Terminal, *, is_healthy: bool, is_served: bool, formats: tuple[str, ...], out: Path) -> int:
@@ -54,8 +63,9 @@ def run_demo(terminal: Terminal, *, is_healthy: bool, is_served: bool, formats: 
         demo_world(Path(folder) / "world", healthy=is_healthy) as world,
     ):
         if terminal.verbosity >= 0:
+            terminal.say(Styled("The demo world", "strong"))
             for line in world.about:
-                terminal.say(line)
+                terminal.say(f"  {line}")
         request = Request(environment=world.environment, environments=world.environments_file, formats=formats, out=out)
         code = run_audit(request, terminal=terminal, environ=world.environ)
         if is_served and code != ExitCode.INTERRUPTED:

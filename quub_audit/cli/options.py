@@ -144,7 +144,12 @@ def verbosity_options(function: F) -> F:
             count=True,
             help="Show only what blocks; twice: only the last line. Mistakes are shown in any case.",
         ),
-        click.option("-v", "--verbose", count=True, help="Show every finding in a log, and the traceback of a bug."),
+        click.option(
+            "-v",
+            "--verbose",
+            count=True,
+            help="Show every finding as it comes, what plugins print, and the traceback of a bug.",
+        ),
     )
     return _all(options, function)
 

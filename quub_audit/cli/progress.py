@@ -52,32 +52,37 @@ def subjects_of(findings: Iterable[Finding]) -> int:
 class Progress:
     """The observer of one run. `judge` folds the findings of one item, so that each line tells its final status."""
 
-    def __init__(self, terminal: Terminal, *, total: int, judge: Judge) -> None:
+    def __init__(
+        self, terminal: Terminal, *, total: int, judge: Judge, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._terminal = terminal
         self._total = total
         self._judge = judge
-        self._began_at = self._spoke_at = time.monotonic()
+        self._clock = clock
+        self._began_at = self._spoke_at = clock()
         self._started: dict[str, float] = {}
         self._done: dict[str, Status] = {}
 
     def item_started(self, item: PlannedItem) -> None:
         """Remembers when."""
-        self._started[item.item.id] = time.monotonic()
+        self._started.setdefault(item.item.id, self._clock())
 
     def item_finished(self, item: PlannedItem, findings: tuple[Finding, ...]) -> None:
         """A plain log gets its line."""
-        ended_at = time.monotonic()
+        ended_at = self._clock()
         self._tell(self._judge(item, findings), ended_at - self._started.get(item.item.id, ended_at))
 
     def tick(self, running: tuple[str, ...]) -> None:
         """A terminal is drawn anew; a plain log hears from us now and then."""
+        for item_id in running:
+            self._started.setdefault(item_id, self._clock())
         if self._terminal.verbosity < 0:
             return
         if self._terminal.is_live:
             self._terminal.draw(self._picture(running))
-        elif running and time.monotonic() - self._spoke_at >= HEARTBEAT_S:
-            self._spoke_at = time.monotonic()
-            elapsed = duration(time.monotonic() - self._began_at)
+        elif running and self._clock() - self._spoke_at >= HEARTBEAT_S:
+            self._spoke_at = self._clock()
+            elapsed = duration(self._clock() - self._began_at)
             self._terminal.say(f"{self._place(len(self._done))} after {elapsed}, under way: {_names(running)}")
 
     def finish(self, result: Result) -> None:
@@ -89,8 +94,8 @@ class Progress:
 
     def _tell(self, item: ItemResult, took_s: float) -> None:
         self._done[item.id] = item.status
-        self._spoke_at = time.monotonic()
-        if self._terminal.is_live or self._terminal.verbosity < 0:
+        self._spoke_at = self._clock()
+        if self._terminal.verbosity < (1 if self._terminal.is_live else 0):
             return
         subjects = subjects_of(item.findings)
         self._terminal.say(
@@ -108,7 +113,7 @@ class Progress:
     def _picture(self, running: tuple[str, ...]) -> list[Line]:
         done = len(self._done)
         filled = BAR_COLUMNS * done // max(1, self._total)
-        elapsed_s = int(time.monotonic() - self._began_at)
+        elapsed_s = int(self._clock() - self._began_at)
         head: list[Piece] = [
             Styled("█" * filled, "good"),
             Styled("░" * (BAR_COLUMNS - filled), "faint"),

@@ -57,14 +57,17 @@ class RunCommand(click.Command):
     def _refuse(
         self, error: click.UsageError, info_name: str | None, args: list[str], parent: click.Context | None
     ) -> None:
-        from quub_audit.cli.auditing import refuse_usage
+        from quub_audit.cli.auditing import refuse_usage, would_overwrite
         from quub_audit.cli.terminal import Terminal
 
         readable = super().make_context(info_name, args, parent, resilient_parsing=True).params
+        out = readable.get("out") or Path(DEFAULT_OUT)
+        if would_overwrite(out, readable.get("baseline")):
+            return
         refuse_usage(
             error.format_message(),
             environment=readable.get("env") or "",
-            out=readable.get("out") or Path(DEFAULT_OUT),
+            out=out,
             formats=readable.get("format") or DEFAULT_FORMATS,
             terminal=Terminal.of_process(),
         )

@@ -110,17 +110,19 @@ def _item(entry: ItemView, item: ItemResult, columns: int) -> Iterator[Line]:
 
 
 def _finding(finding: FindingView, columns: int) -> Iterator[Line]:
-    place = f" ({finding.place})" if finding.place else ""
-    if finding.message and not finding.observed:
-        is_named = finding.subject in finding.message
-        yield from folded("  ", finding.message if is_named else f"{finding.subject}: {finding.message}", columns)
-        return
-    yield from folded("  ", f"{finding.subject}{place}", columns)
-    if finding.message:
-        yield from folded("    ", finding.message, columns)
-    yield from _term("observed", finding.observed, columns, indent="    ")
+    if finding.message and finding.subject in finding.message:
+        yield from folded("  ", finding.message, columns)
+    else:
+        place = f" ({finding.place})" if finding.place and finding.place not in finding.subject else ""
+        yield from folded("  ", f"{finding.subject}{place}", columns)
+        if finding.message:
+            yield from folded("    ", finding.message, columns)
+    if finding.observed:
+        yield from _term("observed", finding.observed, columns, indent="    ")
     if finding.expected:
         yield from _term("expected", finding.expected, columns, indent="    ")
+    if finding.retried:
+        yield from _term("seen", finding.retried, columns, indent="    ")
 
 
 def _attention(view: View, items: Mapping[str, ItemResult], columns: int) -> Iterator[Line]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import shutil
 import sys
 import threading
@@ -328,8 +329,13 @@ def _text(piece: Piece) -> str:
     return piece.text if isinstance(piece, Styled) else piece
 
 
+_ORDER = re.compile(r"^(?P<indent>\s*):(?=:)|##(?=\[|vso\[|teamcity\[)")
+"""What CI systems take for an order in a log: GitHub at the start of a line, Azure Pipelines anywhere in it."""
+
+
 def _on_one_line(text: str) -> str:
-    return clean(text).replace("\n", " ").replace("\t", " ")
+    """No control character is left, and no order to a CI system that reads the log."""
+    return _ORDER.sub(lambda found: f"{found[0]} ", clean(text).replace("\n", " ").replace("\t", " "))
 
 
 def _cut(line: Line, columns: int, redact: Callable[[str], str]) -> Line:

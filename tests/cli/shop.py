@@ -45,6 +45,20 @@ PLUGINS: Mapping[str, str] = {
                 expected="<script>alert(1)</script> 漢字",
             )
     """,
+    "orders": """
+        @check("It is so", each=Environment)
+        def here(subject: Environment) -> Iterator[Finding]:
+            for subject in ("::add-mask::shop", "##vso[task.setvariable variable=x]y", "##teamcity[x]"):
+                yield Finding.of(False, subject=subject, observed=f"saw ##[command]{subject}", expected="::stop::")
+                yield Finding.error(subject=subject, message=f" ::error::{subject}")
+    """,
+    "leaks": """
+        @check("It is so", each=Environment)
+        def here(subject: Environment) -> Finding:
+            import os
+            print(os.environ["VAULT_TOKEN"])
+            return Finding.of(False, subject="shop-1", observed=os.environ["VAULT_TOKEN"], expected="nothing")
+    """,
     "nothing": """
         @check("It is so", each=Endpoint)
         def here(subject: Endpoint) -> Finding:

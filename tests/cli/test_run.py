@@ -139,6 +139,31 @@ def test_what_a_server_says_moves_no_cursor_and_forges_no_line(shop: Shop) -> No
     assert not any(line.startswith("exit code") for line in ran.out.splitlines())
 
 
+def test_what_a_server_says_is_no_order_to_the_ci_system_that_reads_the_log(shop: Shop) -> None:
+    """GitHub obeys `::` at the start of a line, blanks ignored; Azure Pipelines obeys `##vso[` anywhere."""
+    shop.write("orders")
+
+    ran = shop.audit("-v", code=1)
+
+    for line in (ran.out + ran.err).splitlines():
+        assert not re.match(r"\s*::", line)
+        assert not re.search(r"##(vso|teamcity)?\[", line)
+    assert ": :add-mask::shop" in ran.out
+
+
+def test_a_secret_of_the_environment_is_struck_from_streams_and_reports(shop: Shop) -> None:
+    shop.write("leaks")
+    token = "hvs.wholly-made-up-token"
+
+    ran = shop.audit("-v", "--format", "html,junit,markdown,json,sarif", code=1, VAULT_TOKEN=token)
+
+    assert "[redacted]" in ran.out
+    assert "[redacted]" in ran.err
+    assert token not in ran.out + ran.err
+    for report in shop.reports.iterdir():
+        assert token not in report.read_text(encoding="utf-8")
+
+
 def test_colours_come_when_forced_and_never_where_they_are_not_wanted(shop: Shop) -> None:
     shop.write("fails")
 
@@ -307,6 +332,8 @@ def test_a_baseline_that_the_run_would_overwrite_is_refused_and_left_alone(shop:
     before = (shop.reports / "result.json").read_bytes()
 
     ran = shop.audit("--gate", "new", "--baseline", "quub-audit-report/result.json", code=2)
+
+    shop.audit("--baseline", "quub-audit-report/result.json", "--jobs", "0", code=2)
 
     assert "this run would overwrite it; keep the baseline outside --out" in ran.err
     assert (shop.reports / "result.json").read_bytes() == before

@@ -101,3 +101,25 @@ def test_a_signal_before_anything_was_audited_leaves_reports_that_say_so(shop: S
     assert result_of(shop)["headline"] == "Interrupted: nothing was audited"
     assert result_of(shop)["exit_code"] == 130
     assert "testing-secret" not in ran.err
+
+
+def test_ctrl_c_ends_a_command_that_audits_nothing(shop: Shop) -> None:
+    """It waits for a writer of a named pipe."""
+    os.mkfifo(shop.folder / "result.json")
+
+    with subprocess.Popen(
+        [COMMAND, "report", "result.json"],
+        cwd=shop.folder,
+        env=environ(shop.folder, {}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        try:
+            with (shop.folder / "result.json").open("wb"):  # comes back once the command has opened its end
+                ran = interrupt(process)
+        finally:
+            process.kill()
+
+    assert ran.code == 130
+    assert ran.last_line == "exit code 130, interrupted"
+    assert "Traceback" not in ran.err
