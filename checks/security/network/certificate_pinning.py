@@ -555,7 +555,7 @@ def never_refuses(body: str) -> bool:
     nothing = r"(?:undefined|null|nil|true|false|void\s+0|\{\s*\}|\(\s*\))"
     if re.search(rf"=>\s*{nothing}\s*;?$", code):
         return True
-    if not re.search(r"=>\s*\{|\)[^{{]*\{|\bfunc\b|\bfunction\b", code):
+    if not re.search(r"=>\s*\{|\)[^{]*\{|\bfunc\b|\bfunction\b", code):
         return False
     answers = re.findall(r"\breturn\b\s*([^;\n}]*)", code)
     return all(re.fullmatch(rf"{nothing}?", answer.strip()) for answer in answers)
