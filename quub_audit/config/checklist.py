@@ -274,8 +274,9 @@ def _lay_over(policy: Policy, file: File, mistakes: Mistakes) -> None:
     if document is not None:
         days = document.max_waiver_days.model_dump(exclude_unset=True)
         policy.days.update({Severity(severity): limit for severity, limit in days.items()})
-    _drop(policy, file, mistakes)
-    _change(policy, file, mistakes)
+    if child(file.root, "extends") is not None:
+        _drop(policy, file, mistakes)
+        _change(policy, file, mistakes)
     _add(policy, file, mistakes)
 
 
@@ -487,12 +488,18 @@ def _check_parameters(
                 f", expected {listed(sorted(known))}" if known else "; the check takes none"
             )
             mistakes.add(table.keys[name], called((name,)), f"unknown parameter{near}")
-    unclear = [(steps, node) for steps, node in scalars(table) if isinstance(node.value, Unclear)]
-    for steps, node in unclear:
-        mistakes.add(node.place, called(steps), "a number that YAML readers understand differently: put it in quotes")
-    for model in models if not unclear else ():
+    for steps, node in scalars(table):
+        if isinstance(node.value, Unclear):
+            text = "a number that YAML readers understand differently, expected plain digits, or text in quotes"
+            mistakes.add(node.place, called(steps), text)
+    for model in models:
         part = replace(table, entries={key: at for key, at in table.entries.items() if key in model.model_fields})
         try:
-            model.model_validate_json(json.dumps(plain(part)), strict=True)
+            model.model_validate_json(json.dumps(plain(part), default=_text_of), strict=True)
         except ValidationError as error:
             note(error, model, part, mistakes, called=called)
+
+
+def _text_of(value: Unclear) -> str:
+    """A number that is a mistake already, so that the others can be looked at."""
+    return value.text

@@ -14,7 +14,7 @@ from quub_audit.config.checklist import MAX_WAIVER_DAYS, Policy, Stage
 from quub_audit.config.fields import Day, ItemId, Line, Prose, Reason, Strict
 from quub_audit.config.mistakes import Mistakes, Steps
 from quub_audit.config.shape import contradiction, place_of, quietly, read
-from quub_audit.config.tree import Node, child, children, read_file
+from quub_audit.config.tree import Node, Scalar, child, children, read_file
 from quub_audit.config.variables import refuse_secrets
 from quub_audit.model.checklist import Item
 from quub_audit.model.dispensation import Attestation, Waiver
@@ -106,11 +106,12 @@ def read_waivers(
     read(WaiversDocument, file.root, mistakes)
     waivers: list[Waiver] = []
     for index, node in children(child(file.root, "waivers")):
+        steps: Steps = ("waivers", index)
+        is_known = _is_known(node, steps, policy, mistakes)
         entry = quietly(WaiverEntry, node)
         if entry is None:
             continue
-        steps: Steps = ("waivers", index)
-        if _is_known(entry.item, node, steps, policy, mistakes):
+        if is_known:
             for stage in stages:
                 _check_waiver(entry, node, steps, policy.item(entry.item, stage), policy, today, mistakes)
         waiver = Waiver(**entry.model_dump(), place=f"{file.name}:{node.place.line}")
@@ -158,11 +159,11 @@ def read_attestations(path: Path, policy: Policy, today: date, mistakes: Mistake
     read(AttestationsDocument, file.root, mistakes)
     attestations: list[Attestation] = []
     for index, node in children(child(file.root, "attestations")):
+        steps: Steps = ("attestations", index)
+        _is_known(node, steps, policy, mistakes)
         entry = quietly(AttestationEntry, node)
         if entry is None:
             continue
-        steps: Steps = ("attestations", index)
-        _is_known(entry.item, node, steps, policy, mistakes)
         if entry.performed_on > today:
             text = f"in the future, expected {today.isoformat()} at the latest"
             mistakes.add(place_of(node, "performed_on"), (*steps, "performed_on"), text)
@@ -178,11 +179,14 @@ def _says_the_same(one: Attestation, other: Attestation) -> bool:
     return (one.item, _person(one.by), one.performed_on) == (other.item, _person(other.by), other.performed_on)
 
 
-def _is_known(id_: str, node: Node, steps: Steps, policy: Policy, mistakes: Mistakes) -> bool:
+def _is_known(node: Node, steps: Steps, policy: Policy, mistakes: Mistakes) -> bool:
     """Whether the checklist has the item that an entry names; a mistake when it has not."""
-    problem = policy.why_unknown(id_)
+    item = child(node, "item")
+    if not isinstance(item, Scalar) or not isinstance(item.value, str) or item.place in mistakes.places:
+        return False
+    problem = policy.why_unknown(item.value)
     if problem:
-        mistakes.add(place_of(node, "item"), (*steps, "item"), problem)
+        mistakes.add(item.place, (*steps, "item"), problem)
     return not problem
 
 

@@ -142,5 +142,7 @@ def listed(names: Sequence[str], last: str = "or") -> str:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """`; did you mean X?` where a known name is near, else nothing."""
-    close = difflib.get_close_matches(name[:200], list(known), n=1, cutoff=0.6)
+    names = list(known)
+    begun = [each for each in names if len(name) >= 3 and each.startswith(name)]
+    close = begun[:1] or difflib.get_close_matches(name[:200], names, n=1, cutoff=0.6)
     return f"; did you mean {close[0]}?" if close else ""

@@ -176,7 +176,7 @@ class Spot:
         phrases = list(dict.fromkeys(phrase for each in self._variants(schema) if (phrase := self._phrase(each))))
         expected = listed(phrases) or "something else"
         is_number = isinstance(self.node, Scalar) and isinstance(self.node.value, int | float | Unclear)
-        takes_text = any(each.get("type") == "string" for each in self._variants(schema))
+        takes_text = any(each.get("type") == "string" and "format" not in each for each in self._variants(schema))
         takes_number = any(each.get("type") in ("integer", "number") for each in self._variants(schema))
         if is_number and takes_text and not takes_number and "quotes" not in expected:
             return f"{expected}: put it in quotes"
@@ -216,8 +216,16 @@ class Spot:
 
 
 def _bounds(schema: Schema) -> str:
-    words = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to", "exclusiveMaximum": "below"}
-    return "".join(f" {word} {schema[key]}" for key, word in words.items() if key in schema)
+    if "minimum" in schema and "maximum" in schema:
+        return f" from {schema['minimum']} to {schema['maximum']}"
+    words = {
+        "minimum": "at least",
+        "exclusiveMinimum": "more than",
+        "maximum": "at most",
+        "exclusiveMaximum": "less than",
+    }
+    bounds = [f"{word} {schema[key]}" for key, word in words.items() if key in schema]
+    return f" of {' and '.join(bounds)}" if bounds else ""
 
 
 def place_of(node: Node, *steps: str | int) -> Place:

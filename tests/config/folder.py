@@ -84,9 +84,9 @@ class Folder:
         assert stage in ("production", "staging", "development")
         return load_checklist(Path("team.yaml"), stage=stage, registry=self.registry)  # type: ignore[arg-type]
 
-    def mistakes(self, environ: Mapping[str, str] | None = None, **files: str | bytes) -> list[str]:
+    def mistakes(self, files: Mapping[str, str | bytes], environ: Mapping[str, str] | None = None) -> list[str]:
         """What is wrong with the files, in the order in which it is told; nothing when they can be used."""
-        self.write(**({"environments": SMALLEST} | files))
+        self.write(**{"environments": SMALLEST, **files})
         try:
             self.load(environ=environ)
         except ConfigurationError as error:

@@ -58,7 +58,9 @@ MISTAKES = {
     ),
     "an unknown stage": (
         SMALLEST.replace("stage: production", "stage: prod"),
-        ['environments.yaml:4:12: production.stage: "prod", expected production, staging or development'],
+        [
+            'environments.yaml:4:12: production.stage: "prod", expected production, staging or development; did you mean production?'
+        ],
     ),
     "a kind of target that this version does not know": (
         below("kubernetes: {context: prod}"),
@@ -548,7 +550,7 @@ endpoints: [{name: a, url: "https://${SUB:-www}.${DOMAIN}:${PORT}", load_balance
             + '  staging: {stage: staging, quub: {secrets: [{store: "${STORE}", name: a, region: "${REGION}"}]}}\n'
         )
 
-        assert folder.mistakes(environments=(folder.path / "environments.yaml").read_text()) == [
+        assert folder.mistakes({"environments": (folder.path / "environments.yaml").read_text()}) == [
             "environments.yaml:5:54: staging.quub.secrets[0].store: a variable that is not set, expected secrets-manager, ssm or vault",
             "environments.yaml:5:83: staging.quub.secrets[0].region: a variable that is not set, expected a region such as eu-central-1",
         ]
@@ -556,7 +558,7 @@ endpoints: [{name: a, url: "https://${SUB:-www}.${DOMAIN}:${PORT}", load_balance
     def test_what_does_not_hang_on_the_variable_is_still_a_mistake(self, folder: Folder) -> None:
         text = SMALLEST + '  staging: {stage: staging, endpoints: [{name: a, url: "${URL}", path: /}]}\n'
 
-        assert folder.mistakes(environments=text) == []
-        assert folder.mistakes(environments=text, environ={"URL": "https://a.test"}) == [
+        assert folder.mistakes({"environments": text}) == []
+        assert folder.mistakes({"environments": text}, environ={"URL": "https://a.test"}) == [
             "environments.yaml:5:66: staging.endpoints[0].path: unknown key; did you mean paths?"
         ]

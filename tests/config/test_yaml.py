@@ -102,7 +102,7 @@ MISTAKES = {
 def test_yaml_that_is_refused_says_where_and_why(folder: Folder, content: bytes, told: list[str]) -> None:
     folder.write(environments=content)
 
-    assert folder.mistakes(environments=content) == told
+    assert folder.mistakes({"environments": content}) == told
 
 
 def test_a_file_that_is_missing_is_named(folder: Folder) -> None:

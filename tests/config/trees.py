@@ -1,0 +1,159 @@
+"""A full environments.yaml and checklists as trees, and trees that differ from them in one place."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+EXAMPLE: dict[str, Any] = {
+    "service": "orders",
+    "environments": {
+        "production": {
+            "stage": "production",
+            "quub": {
+                "api_url": "https://api.quub.fi",
+                "ws_url": "wss://ws.quub.fi",
+                "api_connect_to": "127.0.0.1:8443",
+                "probe_path": "/v1/account",
+                "ca_file": "ca.pem",
+                "secrets": [
+                    {"store": "secrets-manager", "name": "quub", "region": "eu-central-1", "account": "production"},
+                    {"store": "vault", "name": "secret/quub", "vault": "main"},
+                ],
+                "egress": ["203.0.113.10/32"],
+            },
+            "aws": [
+                {
+                    "name": "production",
+                    "account_id": "111122223333",
+                    "regions": ["eu-central-1"],
+                    "role_arn": "arn:aws:iam::111122223333:role/audit",
+                    "endpoint_url": "https://aws.test",
+                    "read_secret_values": True,
+                }
+            ],
+            "endpoints": [
+                {
+                    "name": "api",
+                    "url": "https://orders.test",
+                    "audience": "browser",
+                    "paths": ["/", "/health"],
+                    "connect_to": "127.0.0.1:8443",
+                    "closed_ports": [22],
+                    "cdn": "fastly",
+                    "load_balancer": "orders",
+                }
+            ],
+            "vault": [
+                {"name": "main", "address": "https://vault.test", "token": "${VAULT_TOKEN}", "namespace": "team"}
+            ],
+            "repositories": [{"name": "app", "path": ".", "exclude": ["tools/**"], "history_depth": 10}],
+            "not_applicable": [{"item": "security.network.ddos-protection", "reason": "it faces no network at all"}],
+        },
+        "staging": {"stage": "staging", "endpoints": [{"name": "api", "url": "https://staging.orders.test"}]},
+    },
+}
+
+CHECKLIST: dict[str, Any] = {
+    "version": "1",
+    "title": "Team",
+    "extends": "builtin",
+    "max_waiver_days": {"critical": 7},
+    "drop": [{"id": "security.network.firewall-rules", "reason": "another team has them"}],
+    "change": {"security.network.https-enforced": {"severity": "high", "with": {"hsts_min_age": 5}}},
+    "sections": [
+        {
+            "title": "Orders",
+            "groups": [
+                {
+                    "title": "Queues",
+                    "items": [
+                        {
+                            "id": "team.orders.queue-depth",
+                            "title": "Depth",
+                            "severity": "low",
+                            "checks": ["team.orders.queue-depth/depth"],
+                            "with": {"max_depth": 3},
+                            "min_evidence": "live",
+                            "at_least": 1,
+                            "blocking": True,
+                            "stages": {"development": {"blocking": False}},
+                            "references": ["RFC 0"],
+                            "tags": ["queue"],
+                        }
+                    ],
+                }
+            ],
+        }
+    ],
+}
+
+WAIVERS: dict[str, Any] = {
+    "waivers": [
+        {
+            "item": "security.network.https-enforced",
+            "subject": "a",
+            "reason": "it is not reachable",
+            "requester": "Ada",
+            "approver": "Grace",
+            "ticket": "OPS-7",
+            "expires": "2026-12-01",
+            "run": True,
+        }
+    ]
+}
+
+ATTESTATIONS: dict[str, Any] = {
+    "attestations": [
+        {
+            "item": "security.api-keys.ip-allowlist",
+            "statement": "Two addresses are registered.",
+            "by": "Ada",
+            "organisation": "Example",
+            "performed_on": "2026-11-01",
+            "expires": "2027-01-01",
+            "reference": "OPS-8",
+        }
+    ]
+}
+
+Way = tuple[str | int, ...]
+
+
+def places(tree: Any, way: Way = ()) -> Iterator[Way]:
+    """The way to every value below the root."""
+    entries = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    for step, below in entries:
+        yield (*way, step)
+        yield from places(below, (*way, step))
+
+
+def at(tree: Any, way: Way) -> Any:
+    """What `way` leads to."""
+    for step in way:
+        tree = tree[step]
+    return tree
+
+
+def put(tree: Any, way: Way, value: Any) -> Any:
+    """The tree with another value in one place."""
+    changed = copy.deepcopy(tree)
+    at(changed, way[:-1])[way[-1]] = value
+    return changed
+
+
+def without(tree: Any, way: Way) -> Any:
+    """The tree without the value in one place."""
+    changed = copy.deepcopy(tree)
+    del at(changed, way[:-1])[way[-1]]
+    return changed
+
+
+def renamed(tree: Any, way: Way, name: str) -> Any:
+    """The tree with another key in one place, last in its mapping; the same tree where that place is in a list."""
+    changed = copy.deepcopy(tree)
+    around = at(changed, way[:-1])
+    if isinstance(around, dict):
+        around[name] = around.pop(way[-1])
+    return changed
