@@ -1,4 +1,4 @@
-"""What is remembered of a scanned history from one run to the next: commits, never values."""
+"""What is remembered of a scanned history from one run to the next: commits and places, never values."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from quub_audit.connectors.repository_scanner import rules_digest
 
@@ -22,6 +23,15 @@ MAX_TIPS = 1000
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
+class Place(NamedTuple):
+    """Where the scanner found something."""
+
+    commit: str
+    path: str
+    line: int
+    rule: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scanned:
     """A history that was scanned: everything that `tips` lead to, down to `depth` commits."""
@@ -30,8 +40,8 @@ class Scanned:
     is_cut: bool
     """There were more commits than `depth`."""
     tips: tuple[str, ...]
-    leaky: tuple[str, ...]
-    """Commits in which anything was found."""
+    places: tuple[Place, ...]
+    """Where anything was found."""
 
 
 class HistoryCache:
@@ -53,7 +63,7 @@ class HistoryCache:
                 depth=int(kept["depth"]),
                 is_cut=bool(kept["is_cut"]),
                 tips=_hashes(kept["tips"]),
-                leaky=_hashes(kept["leaky"]),
+                places=_places(kept["places"]),
             )
             is_same = kept["rules"] == rules_digest()
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -61,7 +71,7 @@ class HistoryCache:
         tips = tuple(tip for tip in scanned.tips if is_known(tip))
         if not is_same or not tips or (scanned.is_cut and depth > scanned.depth):
             return None
-        return Scanned(depth=scanned.depth, is_cut=scanned.is_cut, tips=tips, leaky=scanned.leaky)
+        return Scanned(depth=scanned.depth, is_cut=scanned.is_cut, tips=tips, places=scanned.places)
 
     def save(self, scanned: Scanned) -> None:
         """Remember, or forget what was remembered where that is not possible; never an error."""
@@ -75,7 +85,7 @@ class HistoryCache:
                 "depth": scanned.depth,
                 "is_cut": scanned.is_cut,
                 "tips": scanned.tips,
-                "leaky": scanned.leaky,
+                "places": scanned.places,
             }
             handle, name = tempfile.mkstemp(dir=self._folder, prefix=".history-")
             with os.fdopen(handle, "w") as stream:
@@ -90,6 +100,16 @@ class HistoryCache:
         except OSError:
             return False
         return is_right_kind(about.st_mode) and about.st_uid == os.getuid() and not about.st_mode & 0o022
+
+
+def _places(values: object) -> tuple[Place, ...]:
+    if not isinstance(values, list):
+        raise TypeError("no places")
+    places = tuple(Place(*value) for value in values)
+    _hashes([place.commit for place in places])
+    if not all(type(place.line) is int and type(place.path) is type(place.rule) is str for place in places):
+        raise TypeError("no places")
+    return places
 
 
 def _hashes(values: object) -> tuple[str, ...]:

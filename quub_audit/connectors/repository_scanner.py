@@ -89,9 +89,10 @@ def find_scanner() -> str:
 class Scanner:
     """Runs the scanner. `label` in messages is the repository's name."""
 
-    def __init__(self, children: Children, environ: Mapping[str, str]) -> None:
+    def __init__(self, children: Children, environ: Mapping[str, str], *, program: str = "") -> None:
         self._children = children
         self._environ = environ
+        self._program = program
 
     def scan_tree(self, root: Path, *, pruned: Iterable[str], label: str) -> Report:
         """The files below `root`, also those that git ignores; folders in `pruned` are passed over where possible.
@@ -111,7 +112,7 @@ class Scanner:
     def _scan(self, command: Sequence[str], folder: Path, config: str, label: str) -> Report:
         done = self._children.run(
             [
-                find_scanner(),
+                self._program or find_scanner(),
                 *command,
                 "--ignore-file=/dev/null",
                 "--no-allow-signatures",
@@ -129,6 +130,14 @@ class Scanner:
             max_bytes=MAX_REPORT_BYTES,
         )
         return read_report(done, label)
+
+
+def scanner_path(name: str) -> str:
+    """A path as the scanner spells it in its report: each byte that is not UTF-8 becomes one replacement character."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape").translate(_REPLACED)
+
+
+_REPLACED = dict.fromkeys(range(0xDC80, 0xDD00), "\N{REPLACEMENT CHARACTER}")
 
 
 def read_report(done: Done, label: str) -> Report:

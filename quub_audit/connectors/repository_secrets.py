@@ -1,13 +1,14 @@
 """Secrets in a working tree and its history: what the scanner finds, sealed, weighed and put in order.
 
-A history that has not changed is not scanned again. The cache keeps no value, only which commits were scanned and
-which of them held anything: those few are scanned anew each time, since a value can be sealed only when it is read.
+A history that has not changed is not scanned again. The cache keeps no value, only which commits were scanned and at
+which places they held anything: those few are scanned anew each time, since a value is sealed only when it is read.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+import shlex
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import copy_context
@@ -15,9 +16,9 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from quub_audit.connectors.git import View
-from quub_audit.connectors.repository_cache import HistoryCache, Scanned
+from quub_audit.connectors.repository_cache import HistoryCache, Place, Scanned
 from quub_audit.connectors.repository_files import MAX_TEXT_BYTES, Tree, read_bytes
-from quub_audit.connectors.repository_scanner import Hit, Scanner
+from quub_audit.connectors.repository_scanner import Hit, Scanner, scanner_path
 from quub_audit.connectors.repository_search import is_not_production
 from quub_audit.errors import Reportable
 from quub_audit.facts.code import LeakedSecret, SecretScan
@@ -27,14 +28,20 @@ from quub_audit.model.finding import Location
 
 T = TypeVar("T")
 
-COMMITS_PER_SCAN = 500
-"""Commits that one call of the scanner names; they stand in its arguments."""
+PLACES_PER_SCAN = 500
+"""Places that one call of the scanner names; they stand in its arguments."""
+
+MAX_NAMED_BYTES = 80_000
+"""Longest list of paths in an argument of the scanner; Linux allows 128 KiB for one."""
 
 IGNORE_FILES = (".betterleaksignore", ".gitleaksignore")
 """Where a team lists what was looked at and found harmless: hashes of values, or places."""
 
 GENERIC_RULES = re.compile(r"^(generic-|hashicorp-tf-password|curl-auth|jwt)")
 """Rules that go by a name or a form that many harmless things have."""
+
+SAMPLE_NAMES = re.compile(r"(?i)[._-](example|sample|template|dist)(\.[^/.]*)?$")
+"""Names of files that are there to be copied and filled in."""
 
 DOCUMENTED = re.compile(
     r"EXAMPLE(KEY)?$|^AKIAIOSFODNN7|^(ASIA|AKIA)I44QH8DHB|^sk_test_(4eC39HqLyjWDarjtT1zdp7dc|BQokikJOvBiI2HlWgH4olfQ2)"
@@ -118,14 +125,6 @@ def scan_secrets(
     )
 
 
-def scanner_path(name: str) -> str:
-    """A path as the scanner spells it in its report: each byte that is not UTF-8 becomes one replacement character."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape").translate(_REPLACED)
-
-
-_REPLACED = dict.fromkeys(range(0xDC80, 0xDD00), "\N{REPLACEMENT CHARACTER}")
-
-
 def scan_history(repository: Repository, view: View, scanner: Scanner, cache: HistoryCache | None) -> Found:
     """What stands in the newest `history_depth` commits of all branches and tags."""
     depth = repository.history_depth
@@ -143,22 +142,39 @@ def scan_history(repository: Repository, view: View, scanner: Scanner, cache: Hi
         hits += _scan_new(before, view, scanner, repository)
     hits = tuple(hit for hit in hits if hit.commit in order)
     if cache:
-        leaky = tuple(sorted({hit.commit for hit in hits}))
-        cache.save(Scanned(depth=depth, is_cut=is_cut, tips=view.tips(), leaky=leaky))
+        places = tuple(sorted({place_of(hit) for hit in hits}))
+        cache.save(Scanned(depth=depth, is_cut=is_cut, tips=view.tips(), places=places))
     return Found(hits, order, is_cut)
+
+
+def place_of(hit: Hit) -> Place:
+    """What the cache remembers of a hit."""
+    return Place(hit.commit, hit.path, hit.line, hit.rule)
 
 
 def _scan_again(
     before: Scanned, order: Mapping[str, int], scanner: Scanner, view: View, repository: Repository
 ) -> tuple[Hit, ...] | None:
-    """The commits that held something; None when one of them holds nothing now, so that the cache is not to be had."""
-    leaky = [commit for commit in before.leaky if commit in order]
+    """Just the places that held something; None when one of them does not now, so that the cache cannot be right."""
+    wanted = {place for place in before.places if place.commit in order}
     hits: list[Hit] = []
-    for start in range(0, len(leaky), COMMITS_PER_SCAN):
-        named = " ".join(leaky[start : start + COMMITS_PER_SCAN])
-        options = f"--no-walk=unsorted {named}"
+    for options in _options(sorted(wanted)):
         hits.extend(scanner.scan_history(view.folder, options=options, label=str(repository)).hits)
-    return tuple(hits) if {hit.commit for hit in hits} >= set(leaky) else None
+    # A path alone is shown in full where the whole commit would have shown a file that moved: keep what is wanted.
+    hits = [hit for hit in hits if place_of(hit) in wanted]
+    return tuple(hits) if {place_of(hit) for hit in hits} == wanted else None
+
+
+def _options(places: Sequence[Place]) -> Iterator[str]:
+    """Options of git log that choose the commits and files of `places`, as many at once as an argument may hold."""
+    for start in range(0, len(places), PLACES_PER_SCAN):
+        chosen = places[start : start + PLACES_PER_SCAN]
+        commits = " ".join(dict.fromkeys(place.commit for place in chosen))
+        paths = sorted({place.path for place in chosen})
+        named = " ".join(map(shlex.quote, paths))
+        is_sayable = all(path.isprintable() and "\N{REPLACEMENT CHARACTER}" not in path for path in paths)
+        files = f" -- {named}" if is_sayable and len(named.encode()) < MAX_NAMED_BYTES else ""
+        yield f"--no-walk=unsorted {commits}{files}"
 
 
 def _scan_new(before: Scanned, view: View, scanner: Scanner, repository: Repository) -> tuple[Hit, ...]:
@@ -221,7 +237,7 @@ class _Weigher:
         if path in self._excluded:
             return "the environment excludes the file"
         is_weak = hit.confidence != "high" or hit.rule == "private-key" or bool(fingerprint.markers)
-        if is_weak and is_not_production(path):
+        if is_weak and (is_not_production(path) or SAMPLE_NAMES.search(path)):
             return "a fixture of a test, an example or documentation"
         return ""
 

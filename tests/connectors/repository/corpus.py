@@ -81,7 +81,7 @@ def planted(seed: int = 7) -> tuple[Planted, ...]:
     """One file per kind of credential."""
     mint = Mint(seed)
     return tuple(
-        Planted(kind, file.format(n=number), text.replace("@", value), value)
+        Planted(kind, file.format(n=number), text.replace("@", value).replace("%", "@"), value)
         for number, (kind, file, text, make) in enumerate(_KINDS)
         for value in (make(mint),)
     )
