@@ -32,7 +32,10 @@ _SECRETS = (
     "s3:GetObjectVersion",
     "secretsmanager:BatchGetSecretValue",
     "secretsmanager:GetSecretValue",
-    "ssm:GetParameter*",
+    "ssm:GetParameter",
+    "ssm:GetParameterHistory",
+    "ssm:GetParameters",
+    "ssm:GetParametersByPath",
     "sqs:ReceiveMessage",
     "dynamodb:BatchGetItem",
     "dynamodb:GetItem",
@@ -60,8 +63,12 @@ class SessionPolicy:
 
 
 def session_policy(permissions: Iterable[str], *, reads_values: bool, partition: str = "aws") -> SessionPolicy:
-    """The narrowest policy that holds `permissions` and fits. Names that are no IAM actions are left out."""
-    actions = {permission for permission in permissions if _ACTION.match(permission)}
+    """The narrowest policy that holds `permissions` and fits.
+
+    Names that are no IAM actions are left out, and so is `secretsmanager:GetSecretValue` unless the account
+    `reads_values`.
+    """
+    actions = {name for name in permissions if _ACTION.match(name) and not name.endswith("GetSecretValue")}
     values = VALUE_ACTIONS if reads_values else ()
     allowed = sorted({"sts:GetCallerIdentity", *actions, *values})
     document = _document(allowed, ())
@@ -76,12 +83,12 @@ def session_policy(permissions: Iterable[str], *, reads_values: bool, partition:
         shortened.add(service)
         wide = {name for each in shortened for name in _patterns(by_service[each])}
         kept = [name for name in allowed if name.partition(":")[0] not in shortened]
-        document = _document(sorted({*kept, *wide}), _denied(wide, values))
+        document = _document(sorted({*kept, *wide}), _denied(wide, allowed))
         if len(document) <= LIMIT:
             return SessionPolicy(document=document)
     others = [name for name in allowed if not _VERB.match(name.partition(":")[2])]
     return SessionPolicy(
-        document=_document(sorted({"sts:GetCallerIdentity", *others, *values}), _denied(None, values)),
+        document=_document(sorted({"sts:GetCallerIdentity", *others, *values}), _denied(None, allowed)),
         managed=(f"arn:{partition}:iam::aws:policy/ReadOnlyAccess",),
     )
 
@@ -100,22 +107,21 @@ def _saved(actions: list[str]) -> int:
     return sum(len(action) + 3 for action in actions) - sum(len(each) + 3 for each in _patterns(actions))
 
 
-def _denied(wide: set[str] | None, values: tuple[str, ...]) -> tuple[str, ...]:
-    """Denials that matter beside the patterns `wide`; all of them where everything is wide (None)."""
-    names = {name.partition("*")[0] for name in wide or ()}
-    matter = [
-        secret
-        for secret in _SECRETS
-        if wide is None or any(secret.startswith(name) or name.startswith(secret.partition("*")[0]) for name in names)
-    ]
-    return tuple(secret for each in matter for secret in _without(each, values))
+def _denied(wide: set[str] | None, planned: Iterable[str]) -> tuple[str, ...]:
+    """Denials that matter beside the patterns `wide`; all of them where everything is wide (None).
+
+    What is `planned` by its name is not denied: an explicit denial would win over it.
+    """
+    opened = [name.partition("*")[0] for name in wide or ()]
+    return tuple(
+        secret for secret in _SECRETS if secret not in planned and (wide is None or _is_opened(secret, opened))
+    )
 
 
-def _without(denied: str, values: tuple[str, ...]) -> tuple[str, ...]:
-    """A denial, less what the account allows: an explicit one would win over it."""
-    if denied == "ssm:GetParameter*" and "ssm:GetParameter" in values:
-        return ("ssm:GetParameterHistory", "ssm:GetParameters*")
-    return () if denied in values else (denied,)
+def _is_opened(secret: str, prefixes: list[str]) -> bool:
+    """Whether a pattern with one of `prefixes` and that of `secret` have names in common."""
+    own = secret.partition("*")[0]
+    return any(own.startswith(prefix) or prefix.startswith(own) for prefix in prefixes)
 
 
 def _document(allowed: Iterable[str], denied: tuple[str, ...]) -> str:

@@ -94,6 +94,12 @@ def test_an_empty_list_allows_nothing_but_to_know_oneself() -> None:
     assert [part["Action"] for part in statements(policy)] == [["sts:GetCallerIdentity"]]
 
 
+def test_the_value_of_a_secret_is_not_opened_by_a_plan_alone() -> None:
+    policy = session_policy({"secretsmanager:GetSecretValue", "ssm:DescribeParameters"}, reads_values=False)
+
+    assert [part["Action"] for part in statements(policy)] == [["ssm:DescribeParameters", "sts:GetCallerIdentity"]]
+
+
 def test_what_is_no_iam_action_is_left_out() -> None:
     others = {
         'path "secret/data/quub" { capabilities = ["read"] }',
