@@ -88,11 +88,7 @@ def emulated_aws() -> Iterator[Emulator]:
     and a profile that does not exist would break it. Raises MissingExtra when the emulator is not installed.
     """
     with _process_environment(_SETTINGS, without=("AWS_", "MOTO_")):
-        application, handler = _load()
-        from werkzeug.serving import ThreadedWSGIServer
-
-        server = ThreadedWSGIServer("127.0.0.1", 0, application, handler=handler)
-        server.daemon_threads = False  # so that closing it waits for the last answer
+        server = _make_server()
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
         try:
@@ -106,22 +102,25 @@ def emulated_aws() -> Iterator[Emulator]:
                 server.server_close()
 
 
-def _load() -> tuple[Any, Any]:
-    """The emulator's WSGI application, and a handler of requests that logs none."""
+def _make_server() -> Any:
+    """A server on a port of its own that logs no request, and that waits for the last answer when it is closed."""
     if importlib.util.find_spec("openapi_spec_validator") is None:
         raise MissingExtra(_INSTALL)  # moto alone is no moto[apigateway]
     try:
-        from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+        from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+        from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
     except ImportError as error:
         raise MissingExtra(_INSTALL) from error
 
-    class Silent(MotoRequestHandler):
+    class Silent(WSGIRequestHandler):
         timeout = _IDLE_S
 
         def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002  the base class's own name
             pass
 
-    return DomainDispatcherApplication(create_backend_app), Silent
+    server = ThreadedWSGIServer("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app), handler=Silent)
+    server.daemon_threads = False
+    return server
 
 
 def _forget(port: int) -> None:
