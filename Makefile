@@ -60,6 +60,7 @@ picture: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m bench $(ARGS)
+	$(BIN)/python -m bench.secrets --quick
 
 # The tests on the lowest versions that pyproject.toml allows.
 lowest: $(VENV)/.installed

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,17 +35,13 @@ def compare_whole(world: Surroundings, folder: Path, rounds: int) -> Iterator[Co
     out = folder / "report"
     audit(world, world.environments, out)()
     ids = [item["id"] for item in json.loads((out / "result.json").read_text(encoding="utf-8"))["items"]]
-    alone = {}
-    for id_ in ids:
-        call = audit(world, world.environments, folder / "alone", "--only", id_)
-        before = time.perf_counter()
-        call()
-        alone[id_] = time.perf_counter() - before
+    calls = {id_: audit(world, world.environments, folder / "alone", "--only", id_) for id_ in ids}
+    alone = medians(calls, rounds=3)
     slowest = max(alone, key=lambda id_: alone[id_])
     taken = medians(
         {
             "whole": audit(world, world.environments, out),
-            "alone": audit(world, world.environments, folder / "alone", "--only", slowest),
+            "alone": calls[slowest],
         },
         rounds=rounds,
     )
