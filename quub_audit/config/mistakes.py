@@ -26,25 +26,39 @@ Steps = tuple[str | int, ...]
 Naming = Callable[[Steps], Steps]
 """From the way to a value in its file to the path that messages give."""
 
-SECRET_SHAPES: tuple[tuple[str, str], ...] = (
-    ("an AWS access key", r"\b(?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{16}\b"),
-    ("a Quub API key", r"\bquub_[a-z]{1,20}_[0-9A-Za-z_-]{8,}"),
-    ("a Vault token", r"\bhv[sbr]\.[0-9A-Za-z_-]{8,}"),
-    ("a GitHub token", r"\b(?:gh[opsur]_[0-9A-Za-z]{20,}|github_pat_[0-9A-Za-z_]{20,})"),
-    ("a GitLab token", r"\bglpat-[0-9A-Za-z_-]{16,}"),
-    ("a Slack token", r"\bxox[abeoprs]-[0-9A-Za-z-]{10,}"),
-    ("a payment key", r"\b(?:sk|rk)_(?:live|test)_[0-9A-Za-z]{10,}"),
-    ("a Google API key", r"\bAIza[0-9A-Za-z_-]{30,}"),
-    ("a signed token (JWT)", r"\beyJ[0-9A-Za-z_-]{8,512}\.eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]*"),
-    ("a private key", r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY"),
-    (
+
+@dataclass(frozen=True, slots=True)
+class SecretShape:
+    """What one kind of credential looks like, whatever field it stands in."""
+
+    kind: str
+    shape: re.Pattern[str]
+    signs: tuple[str, ...]
+    """One of them is in each such credential; looked for first, since that takes no time in a long text."""
+
+
+def _shape(kind: str, shape: str, *signs: str) -> SecretShape:
+    return SecretShape(kind, re.compile(shape), signs)
+
+
+SECRET_SHAPES = (
+    _shape("an AWS access key", r"\b(?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{16}\b", "AKIA", "ASIA", "ABIA", "ACCA"),
+    _shape("a Quub API key", r"\bquub_[a-z]{1,20}_[0-9A-Za-z_-]{8,}", "quub_"),
+    _shape("a Vault token", r"\bhv[sbr]\.[0-9A-Za-z_-]{8,}", "hvs.", "hvb.", "hvr."),
+    _shape("a GitHub token", r"\b(?:gh[opsur]_[0-9A-Za-z]{20,}|github_pat_[0-9A-Za-z_]{20,})", "gh"),
+    _shape("a GitLab token", r"\bglpat-[0-9A-Za-z_-]{16,}", "glpat-"),
+    _shape("a Slack token", r"\bxox[abeoprs]-[0-9A-Za-z-]{10,}", "xox"),
+    _shape("a payment key", r"\b(?:sk|rk)_(?:live|test)_[0-9A-Za-z]{10,}", "k_live_", "k_test_"),
+    _shape("a Google API key", r"\bAIza[0-9A-Za-z_-]{30,}", "AIza"),
+    _shape("a signed token (JWT)", r"\beyJ[0-9A-Za-z_-]{8,512}\.eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]*", ".eyJ"),
+    _shape("a private key", r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY", "PRIVATE KEY"),
+    _shape(
         "a password in a URL",
         r"\b[A-Za-z][A-Za-z0-9+.-]{0,20}://[^/\s:@?#]{0,200}:(?!\$\{[^{}]{0,200}\}@)[^/\s@]{1,500}@",
+        "://",
     ),
 )
-"""What a credential looks like, whatever field it stands in."""
 
-_SECRET = re.compile("|".join(f"(?:{shape})" for _, shape in SECRET_SHAPES))
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -105,7 +119,7 @@ def dotted(steps: Steps) -> str:
         elif _PLAIN_KEY.fullmatch(step):
             text += f".{step}" if text else step
         else:
-            text += f'["{cleaned(step)[:80]}"]'
+            text += f'["{cleaned(step[:2000])[:80]}"]'
     return text if len(steps) <= MOST_STEPS else f"{text}..."
 
 
@@ -118,14 +132,18 @@ def shown_file(path: Path) -> str:
 
 def secret_shape(text: str) -> str:
     """What kind of credential `text` holds, or nothing."""
-    if not _SECRET.search(text):
-        return ""
-    return next(kind for kind, shape in SECRET_SHAPES if re.search(shape, text))
+    return next((each.kind for each in _possible(text) if each.shape.search(text)), "")
 
 
 def cleaned(text: str) -> str:
     """Without what looks like a credential, and without characters that a terminal would obey."""
-    return _UNPRINTABLE.sub("\ufffd", _SECRET.sub("***", text))
+    for each in _possible(text):
+        text = each.shape.sub("***", text)
+    return _UNPRINTABLE.sub("\ufffd", text)
+
+
+def _possible(text: str) -> list[SecretShape]:
+    return [each for each in SECRET_SHAPES if any(sign in text for sign in each.signs)]
 
 
 def shown(text: str) -> str:

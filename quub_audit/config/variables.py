@@ -84,7 +84,8 @@ def refuse_secrets(file: File, mistakes: Mistakes, *, called: Naming = tuple) ->
         if isinstance(scalar.value, str) and (kind := secret_shape(scalar.value)):
             mistakes.add(scalar.place, called(steps), _refusal(kind))
             lines.add(scalar.place.line)
-    for number, line in enumerate(file.content.decode("utf-8-sig").splitlines(), start=1):
+    text = file.content.decode("utf-8-sig")
+    for number, line in enumerate(text.splitlines() if secret_shape(text) else (), start=1):
         kind = secret_shape(line)
         if kind and number not in lines:
             column = len(line) - len(line.lstrip()) + 1
