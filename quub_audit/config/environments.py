@@ -332,9 +332,7 @@ class Surroundings:
 
 def read_surroundings(path: Path, mistakes: Mistakes) -> Surroundings | None:
     """The file as it is written; None when `mistakes` say why it cannot be used."""
-    file = read_file(
-        path, mistakes, what="the environments of a service; `quub-audit init` writes them", called=_called
-    )
+    file = read_file(path, mistakes, what="the environments of a service", called=_called)
     if file is None:
         return None
     refuse_secrets(file, mistakes, called=_called)

@@ -85,6 +85,10 @@ class Mistakes:
     def __bool__(self) -> bool:
         return bool(self._found)
 
+    def begin(self, file: str) -> None:
+        """From here on, mistakes of `file` stand after those of the files that were begun before."""
+        self._files.setdefault(file, len(self._files))
+
     @property
     def places(self) -> frozenset[Place]:
         """Where there is one."""

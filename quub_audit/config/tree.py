@@ -146,6 +146,7 @@ def read_file(path: Path, mistakes: Mistakes, *, what: str, called: Naming = tup
     A file in which single keys are wrong (twice there, not text) comes back without them.
     """
     name = shown_file(path)
+    mistakes.begin(name)
     content = _content(path, name, mistakes, what)
     if content is None:
         return None

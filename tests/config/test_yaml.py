@@ -13,7 +13,7 @@ import pytest
 from quub_audit.config.tree import MAX_BYTES, Unclear, resolve
 from tests.config.folder import SMALLEST, Folder
 
-EXPECTED = "the environments of a service; `quub-audit init` writes them"
+EXPECTED = "the environments of a service"
 BOMB = "x0: &a0 [y, y, y, y, y, y, y, y, y, y]\n" + "".join(
     f"x{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]\n" for level in range(1, 10)
 )
