@@ -15,7 +15,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from quub_audit import __version__
-from quub_audit.connectors.aws_errors import Asked, Retryable, error_of, may_be_retried, one_line, short_arn, status_of
+from quub_audit.connectors.aws_errors import (
+    Asked,
+    Retryable,
+    Wordless,
+    error_of,
+    may_be_retried,
+    one_line,
+    short_arn,
+    status_of,
+)
 from quub_audit.connectors.aws_guard import Judge, judge_read, judge_value_read
 from quub_audit.connectors.aws_pages import Pagination, merge_pages, pagination_of
 from quub_audit.connectors.aws_policy import session_policy
@@ -197,11 +206,14 @@ class _Models:
 
     @property
     def loader(self) -> Any:
-        from botocore.loaders import create_loader
+        """Botocore's loader, of the descriptions that it brings along and no others."""
+        from botocore.loaders import Loader
 
         with self._lock:
             if self._loader is None:
-                self._loader = create_loader()
+                # Without ~/.aws/models, where anybody may describe a service otherwise than AWS does.
+                here = [Loader.BUILTIN_DATA_PATH]
+                self._loader = Loader(extra_search_paths=here, include_default_search_paths=False)
             return self._loader
 
     def pagination(self, question: str, model: Any) -> Pagination:
@@ -410,10 +422,9 @@ class _Access:
         except foreign.ClientError as error:
             if error.operation_name != operation:  # the credentials were being renewed on the way
                 raise no_credentials(self.account, error) from error
-            told = error_of(asked, error.response)
-            if may_be_retried(told, status_of(error.response)):
-                raise Retryable(told) from error
-            raise told from error
+            raise _told(asked, error.response) from error
+        except Wordless as error:
+            raise _told(asked, error.answer) from error
         except foreign.ParamValidationError as error:
             raise Unsupported(
                 f"{asked.subject}: {asked.question} does not take these parameters: {one_line(error)}",
@@ -439,6 +450,12 @@ class _Access:
                 f"{asked.subject}: the answer to {asked.question} cannot be read: {type(error).__name__}"
             ) from error
         return answer
+
+
+def _told(asked: Asked, answer: Mapping[str, Any]) -> Reportable | Retryable:
+    """What an error answer means, wrapped where another try may help."""
+    error = error_of(asked, answer)
+    return Retryable(error) if may_be_retried(error, status_of(answer)) else error
 
 
 def _is_time_left(pause_s: float) -> bool:

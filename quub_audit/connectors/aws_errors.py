@@ -89,6 +89,14 @@ class Retryable(Exception):
         self.error = error
 
 
+class Wordless(Exception):
+    """An error answer in which a parser would find nothing to read."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(str(status))
+        self.answer = {"ResponseMetadata": {"HTTPStatusCode": status}}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """One call, for the words of its errors."""
@@ -166,7 +174,7 @@ def check_answer(asked_subject: str, model: Any, status: int, body: bytes) -> No
 
     Its parsers make an empty answer of HTML and of JSON that broke off; nobody must take that for "there is none".
 
-    Raises Unsupported for an HTML page, Malformed for what cannot be read.
+    Raises Unsupported for an HTML page and a redirect, Malformed for what cannot be read, Wordless.
     """
     question = f"{model.service_model.service_name}.{model.name}"
     start = body[:512].lstrip().lower()
@@ -180,9 +188,11 @@ def check_answer(asked_subject: str, model: Any, status: int, body: bytes) -> No
             f"{asked_subject}: {question} was answered with {status}, a redirect, which is not followed",
             next_step="look what stands at the endpoint",
         )
-    if status >= 300:
-        return
     protocol = model.service_model.resolved_protocol
+    if status >= 300:
+        if protocol in ("query", "ec2") and not body.lstrip().startswith(b"<"):
+            raise Wordless(status)
+        return
     is_sound = True
     if protocol in ("json", "rest-json"):
         is_sound = _is_json_object(body) if body.strip() else not _wants_body(model, protocol)

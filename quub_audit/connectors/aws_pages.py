@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from quub_audit.errors import Malformed
@@ -34,6 +34,9 @@ _OWN: Mapping[str, Mapping[str, Any]] = {
 }
 """Operations that botocore describes no paginator for and whose members do not tell."""
 
+_BEGIN: Mapping[str, Mapping[str, Any]] = {"logs.GetLogEvents": {"startFromHead": True}}
+"""Parameters without which the first page is not the first."""
+
 _ENDS_ON_SAME = frozenset({"logs.GetLogEvents"})
 """The end is a token that was sent already (API reference)."""
 
@@ -48,6 +51,8 @@ class Pagination:
     """Whether there is more, where the answer says so beside the token."""
     results: tuple[Any, ...] = ()
     ends_on_same: bool = False
+    begin: Mapping[str, Any] = field(default_factory=dict)
+    """Parameters of every page that the question does not set otherwise."""
     unfollowed: tuple[str, ...] = ()
     """Members of the answer that look like tokens and cannot be sent back."""
 
@@ -66,6 +71,7 @@ def pagination_of(question: str, model: Any, described: Mapping[str, Any] | None
         more=jmespath.compile(own["more_results"]) if own.get("more_results") else None,
         results=tuple(jmespath.compile(text) for text in results),
         ends_on_same=question in _ENDS_ON_SAME,
+        begin=_BEGIN.get(question, {}),
     )
 
 
@@ -87,7 +93,7 @@ def merge_pages(
 def _pages(
     subject: str, pagination: Pagination, ask: Callable[[Mapping[str, Any]], dict[str, Any]], first: Mapping[str, Any]
 ) -> Iterator[dict[str, Any]]:
-    parameters = dict(first)
+    parameters = {**pagination.begin, **first}
     sent: set[str] = set()
     for _ in range(MAX_PAGES):
         page = ask(parameters)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quub_audit.connectors.aws_errors import Asked as AskedCall
-from quub_audit.connectors.aws_errors import Retryable, check_answer, error_of, one_line
+from quub_audit.connectors.aws_errors import Retryable, Wordless, check_answer, error_of, one_line
 from quub_audit.connectors.aws_guard import Judge, judge_credential_call, stand_guard
 from quub_audit.connectors.aws_transport import CONNECTIONS, Transport
 from quub_audit.errors import Denied, Reportable, TimedOut
@@ -73,6 +73,8 @@ class Sessions:
                 found.get_frozen_credentials()
         except Retryable as error:
             raise error.error from error
+        except Wordless as error:
+            raise error_of(AskedCall(subject=account.name, question="sts.AssumeRole"), error.answer) from error
         except (BotoCoreError, ClientError, OSError, ValueError, KeyError) as error:
             raise no_credentials(account, error) from error
         if found is None and account.profile:
@@ -138,6 +140,8 @@ class Sessions:
             raise told from error
         except BotoCoreError as error:
             raise no_credentials(account, error) from error
+        except Wordless as error:
+            raise error_of(AskedCall(subject=account.name, question="sts.AssumeRole"), error.answer) from error
         except Retryable as error:
             raise error.error from error
 

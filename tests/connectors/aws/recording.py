@@ -17,6 +17,7 @@ class Recording:
     def __init__(self, behind: str, delay_s: float) -> None:
         self.operations: list[str] = []
         self.parameters: list[dict[str, list[str]]] = []
+        self.user_agents: set[str] = set()
         self._first = threading.Event()
         host = behind.removeprefix("http://")
         outer = self
@@ -26,6 +27,7 @@ class Recording:
 
             def forward(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                outer.user_agents.add(self.headers.get("User-Agent", ""))
                 outer.note(self.path, self.headers.get("X-Amz-Target", ""), body, self.command)
                 time.sleep(delay_s)
                 connection = http.client.HTTPConnection(host, timeout=30)

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -192,6 +193,10 @@ HTML = b"<!DOCTYPE html><html><body>Welcome</body></html>"
         ("rds.DescribeDBInstances", Say(301, b"", {"Location": "http://127.0.0.1:1/"}), Unsupported, "301, a redirect"),
         ("rds.DescribeDBInstances", Say(403, error_xml("AccessDenied")), Denied, "grant rds:DescribeDBInstances"),
         ("secretsmanager.ListSecrets", Say(403, error_json("403")), Denied, "grant secretsmanager:ListSecrets"),
+        ("rds.DescribeDBInstances", Say(403, b""), Denied, "grant rds:DescribeDBInstances"),
+        ("ec2.DescribeVpcs", Say(403, b"Forbidden"), Denied, "grant ec2:DescribeVpcs"),
+        ("rds.DescribeDBInstances", Say(503, b""), Unreachable, "answered with 503"),
+        ("s3.ListBuckets", Say(403, b""), Denied, "grant s3:ListAllMyBuckets"),
         ("secretsmanager.ListSecrets", Say(403, b"{}"), Denied, "grant secretsmanager:ListSecrets"),
         (
             "rds.DescribeDBInstances",
@@ -485,3 +490,43 @@ def test_credentials_that_are_valid_elsewhere_tell_of_a_region_that_is_off(conne
         connector = connect(account, environ=dict(KEYS))
         with pytest.raises(Unsupported, match=r"prod/me-south-1: the region does not accept .* may not be enabled"):
             connector.ask("rds.DescribeDBInstances", region=account.regions[1])
+
+
+def role_that_ends_in(seconds: int) -> Say:
+    ends_at = (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
+    given = (
+        "<AccessKeyId>ASIAQUUB</AccessKeyId><SecretAccessKey>secret-of-the-role</SecretAccessKey>"
+        f"<SessionToken>token-of-the-role</SessionToken><Expiration>{ends_at}</Expiration>"
+    )
+    result = f"<AssumeRoleResult><Credentials>{given}</Credentials></AssumeRoleResult>"
+    return Say(body=f"<AssumeRoleResponse>{result}</AssumeRoleResponse>".encode())
+
+
+ROLE = f"arn:aws:iam::{ACCOUNT_ID}:role/audit"
+
+
+def test_credentials_of_a_role_are_renewed_before_they_end(connect: Connect) -> None:
+    with saying(role_that_ends_in(300), role_that_ends_in(3600), Say(body=DATABASES)) as server:
+        account = server.account(role_arn=ROLE)
+        answer = connect(account, environ=dict(KEYS)).ask("rds.DescribeDBInstances", region=REGION)
+
+    assert answer == {"DBInstances": []}
+    assert len(server.seen) == 3
+
+
+def test_a_role_that_cannot_be_renewed_is_denied_and_says_so(connect: Connect) -> None:
+    with saying(role_that_ends_in(300), Say(403, error_xml("AccessDenied"))) as server:
+        account = server.account(role_arn=ROLE)
+        with pytest.raises(Denied, match=f"prod: assuming {ROLE} was denied; grant sts:AssumeRole"):
+            connect(account, environ=dict(KEYS)).ask("rds.DescribeDBInstances", region=REGION)
+
+
+def test_an_identity_without_an_account_is_malformed(connect: Connect) -> None:
+    body = b"<GetCallerIdentityResponse><GetCallerIdentityResult/></GetCallerIdentityResponse>"
+
+    def speak(connection: socket.socket, done: threading.Event) -> None:
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+
+    with listening(speak) as address, pytest.raises(Malformed, match=r"prod: sts\.GetCallerIdentity named no account"):
+        connect(account_at(f"http://{address}"), environ=dict(KEYS)).ask("iam.ListUsers", region=REGION)

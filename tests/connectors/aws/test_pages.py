@@ -146,7 +146,6 @@ def test_log_events_are_read_to_the_token_that_comes_back(cloud: Cloud, aws: Aws
         region=cloud.account().regions[0],
         logGroupName="app",
         logStreamName="one",
-        startFromHead=True,
         limit=8,
     )
 

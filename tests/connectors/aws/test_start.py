@@ -66,6 +66,7 @@ def test_each_question_is_sent_once_from_however_many_threads(cloud: Cloud, conn
             answers = list(pool.map(ask, range(48)))
 
     assert answers.count(None) == 16
+    assert all("quub-audit/" in agent for agent in peer.user_agents)
     assert sorted(peer.operations) == sorted(
         ["AssumeRole", "GetCallerIdentity", *["DescribeSecret"] * 2, *["DescribeDBInstances"] * 2]
     )
