@@ -203,7 +203,7 @@ class _Audit:
         from quub_audit.engine.audit import Settings, audit
         from quub_audit.engine.plan import Selection, make_plan
 
-        request, interruption = self._request, self._interruption
+        request, terminal, interruption = self._request, self._terminal, self._interruption
         redactor = self._redactor_of_run()
         configuration, registry = self._load()
         environment = configuration.environment
@@ -225,6 +225,9 @@ class _Audit:
             def verify_targets(self) -> tuple[str, ...]:
                 targets = super().verify_targets()
                 interruption.defer()
+                if terminal.verbosity >= 0:
+                    for target in targets:
+                        terminal.say(Styled(target, "faint"))
                 return targets
 
         world = InterruptibleWorld(
@@ -247,13 +250,11 @@ class _Audit:
             attestations=configuration.attestations,
             baseline=baseline,
         )
-        progress = Progress(
-            self._terminal, total=len(plan.items), judge=_judge(plan, settings, started_at=self._started_at)
-        )
+        progress = Progress(terminal, total=len(plan.items), judge=_judge(plan, settings, started_at=self._started_at))
         try:
             result = audit(plan, world, settings, clock=self._clock, stop=interruption.stop, observer=progress)
         finally:
-            self._terminal.erase()
+            terminal.erase()
         progress.finish(result)
         return _Ending(result=result, world=world, environment=environment)
 

@@ -39,6 +39,7 @@ def summary(result: Result, *, columns: int, is_brief: bool = False) -> Iterator
     if not is_brief:
         yield from _attention(view, items, columns)
         yield from _waived(items.values(), columns)
+        yield from _changes(view, columns)
         yield from _notices(view, columns)
     yield [Styled(view.headline, "strong")]
 
@@ -157,12 +158,25 @@ def _waived(items: Iterable[ItemResult], columns: int) -> Iterator[Line]:
     yield []
 
 
+def _changes(view: View, columns: int) -> Iterator[Line]:
+    """What moved against the baseline, worst first."""
+    if not view.changes:
+        return
+    yield [Styled("Against the baseline", "strong")]
+    for change in view.changes:
+        for item in change.items:
+            yield from _term(change.change.label.lower(), f"{item.href.removeprefix('#')}: {item.text}", columns)
+    yield []
+
+
 def _notices(view: View, columns: int) -> Iterator[Line]:
-    if not view.notices:
+    notices = [f"{notice.kind.label}: {notice.text}" for notice in view.notices]
+    notices += [f"Left out of the checklist: {link.text}" for fact in view.dropped for link in fact.values]
+    if not notices:
         return
     yield [Styled("Notices", "strong")]
-    for notice in view.notices:
-        yield from folded("  ", f"{notice.kind.label}: {notice.text}", columns)
+    for notice in notices:
+        yield from folded("  ", notice, columns)
     yield []
 
 

@@ -59,6 +59,19 @@ PLUGINS: Mapping[str, str] = {
             print(os.environ["VAULT_TOKEN"])
             return Finding.of(False, subject="shop-1", observed=os.environ["VAULT_TOKEN"], expected="nothing")
     """,
+    "sabotages": """
+        import os
+        import quub_audit.engine.audit
+
+        def collect(*anything):
+            raise RuntimeError(f"folded with {os.environ['VAULT_TOKEN']}")
+
+        quub_audit.engine.audit.collect = collect
+
+        @check("It is so", each=Environment)
+        def here(subject: Environment) -> Finding:
+            return Finding.of(True, subject="shop-1", observed="there", expected="there")
+    """,
     "nothing": """
         @check("It is so", each=Endpoint)
         def here(subject: Endpoint) -> Finding:

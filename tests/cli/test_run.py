@@ -4,6 +4,7 @@ import gzip
 import json
 import re
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,42 @@ def test_results_go_to_stdout_with_what_blocks_and_what_to_do_about_it(shop: Sho
     )
 
 
+def test_a_log_begins_with_what_is_audited(shop: Shop) -> None:
+    shop.write("holds")
+    endpoint = "{name: api, url: 'https://api.shop.test'}"
+    (shop.folder / "environments.yaml").write_text(
+        f"service: shop\nenvironments: {{production: {{stage: production, endpoints: [{endpoint}]}}}}\n"
+    )
+
+    assert shop.audit(code=0).err.startswith("endpoint api https://api.shop.test\n[1/1] pass ")
+
+
+def test_an_item_that_a_checklist_leaves_out_is_named_with_the_reason(shop: Shop) -> None:
+    shop.write("holds", "fails")
+    (shop.folder / "own.yaml").write_text(
+        'version: "1"\ntitle: Own\nextends: checklist.yaml\ndrop:\n'
+        "  - id: shop.facts.fails\n    reason: the second shop is closed\n"
+    )
+
+    ran = shop.run("run", "--env", "production", "--checklist", "own.yaml", "--checks-dir", "checks", code=0)
+
+    assert "Left out of the checklist: shop.facts.fails: the second shop is closed" in ran.out
+
+
+def test_a_waived_item_is_shown_with_what_it_would_be_and_until_when(shop: Shop) -> None:
+    shop.write("fails")
+    expires = (datetime.now(UTC) + timedelta(days=30)).date().isoformat()
+    (shop.folder / "waivers.yaml").write_text(
+        "waivers:\n  - item: shop.facts.fails\n    reason: the second shop moves in March\n"
+        f"    requester: ann\n    approver: bob\n    ticket: SHOP-1\n    expires: {expires}\n"
+    )
+
+    ran = shop.audit(code=0)
+
+    assert scrubbed(ran.err).startswith("[1/1] waived          shop.facts.fails  2 subjects  0.0 s\n")
+    assert f"accepted until {expires}: the second shop moves in March (SHOP-1)" in ran.out
+
+
 def test_quiet_shows_what_blocks_and_twice_quiet_only_the_last_line(shop: Shop) -> None:
     shop.write("fails", "holds")
 
@@ -162,6 +199,22 @@ def test_a_secret_of_the_environment_is_struck_from_streams_and_reports(shop: Sh
     assert token not in ran.out + ran.err
     for report in shop.reports.iterdir():
         assert token not in report.read_text(encoding="utf-8")
+
+
+def test_a_bug_of_ours_ends_with_2_and_reports_and_tells_where_only_when_asked(shop: Shop) -> None:
+    """A plugin has broken the engine."""
+    shop.write("sabotages")
+    token = "hvs.wholly-made-up-token"
+
+    brief = shop.audit(code=2, VAULT_TOKEN=token)
+    full = shop.audit("-v", code=2, VAULT_TOKEN=token)
+
+    assert "quub-audit has a bug: RuntimeError: folded with [redacted]\n" in brief.err
+    assert brief.last_line == "exit code 2, nothing was audited: quub-audit has a bug"
+    assert "Traceback" not in brief.err
+    assert "Traceback (most recent call last):\n" in full.err
+    assert token not in brief.err + full.err + (shop.reports / "result.json").read_text()
+    assert result_of(shop)["verdict"] == "refused"
 
 
 def test_colours_come_when_forced_and_never_where_they_are_not_wanted(shop: Shop) -> None:
@@ -324,6 +377,7 @@ def test_only_what_is_worse_than_the_baseline_blocks(shop: Shop) -> None:
     assert "shop.facts.fails: shop-2: retention is 1 day" in same.out
     assert "no worse than in the baseline" in same.out
     assert "? inconclusive  shop.facts.nothing  high, new" in worse.out
+    assert "Against the baseline\n  new        shop.facts.nothing: The shop nothing\n" in worse.out
 
 
 def test_a_baseline_that_the_run_would_overwrite_is_refused_and_left_alone(shop: Shop) -> None:
