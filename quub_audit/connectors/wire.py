@@ -54,6 +54,8 @@ class Request:
     target: str
     """Path and query, percent-encoded."""
     headers: tuple[tuple[str, str], ...]
+    content: bytes = b""
+    """The body, where there is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +120,7 @@ def _exchange(stream: _Stream, request: Request, trust: ssl.SSLContext | None) -
         origin=url.origin, ssl_context=trust, network_backend=_Connected(stream), http1=True, http2=False
     )
     headers = [(name.encode("ascii"), value.encode("ascii")) for name, value in request.headers]
-    with connection, connection.stream(request.method, url, headers=headers) as answer:
+    with connection, connection.stream(request.method, url, headers=headers, content=request.content or None) as answer:
         body = bytearray()
         if answer.status != 101:
             for chunk in answer.iter_stream():

@@ -12,7 +12,7 @@ from typing import Any
 
 from quub_audit.connectors.base import Ledger
 from quub_audit.errors import Reportable
-from quub_audit.facts.asking import Aws, Clock, Http, Repositories, Tcp, Tls, Vault
+from quub_audit.facts.asking import Aws, Clock, Http, Identity, Repositories, Tcp, Tls, Vault
 from quub_audit.facts.seal import Redactor, Sealer
 from quub_audit.model.environment import Account, Environment, SecretReference, VaultServer
 
@@ -73,6 +73,7 @@ class World:
         targets = [self._verify(account) for account in self.environment.aws]
         targets.extend(f"endpoint {endpoint.name} {endpoint.url}" for endpoint in self.environment.endpoints)
         targets.extend(f"Vault {server.name} {server.address}" for server in self.environment.vault)
+        targets.extend(f"identity provider {provider.name} {provider.issuer}" for provider in self.environment.identity)
         targets.extend(f"repository {repository.name}" for repository in self.environment.repositories)
         if self.environment.quub and self.environment.quub.api_url:
             targets.append(f"Quub API {self.environment.quub.api_url}")
@@ -102,6 +103,7 @@ class World:
             Tcp: self._build_tcp,
             Repositories: self._build_repositories,
             Vault: self._build_vault,
+            Identity: self._build_identity,
             Clock: lambda: self._clock,
         }
 
@@ -155,6 +157,12 @@ class World:
         from quub_audit.connectors.vault import VaultConnector
 
         return VaultConnector(self._servers(), self.ledger, self._sealer)
+
+    def _build_identity(self) -> Any:
+        from quub_audit.connectors.identity import IdentityConnector
+
+        providers = tuple(self._by_name("identity").values())
+        return IdentityConnector(providers, self.ledger, self._sealer, allow_active=self._allow_active)
 
     def _secret_values(self, secret: SecretReference) -> Mapping[str, str]:
         """The fields of a secret for the connector that presents them; already struck from every output."""

@@ -67,6 +67,8 @@ class Person:
     """`otp`, `webauthn`, `sms` ... as the provider calls them, sorted."""
     roles: tuple[str, ...] = ()
     """Why it counts as an administrator."""
+    pending: tuple[str, ...] = ()
+    """What its owner must do at the next login before anything else (`CONFIGURE_TOTP`), sorted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,8 @@ class Realm:
     """RealmRepresentation as the admin API spells it: `accessTokenLifespan`, `revokeRefreshToken` ..."""
     clients: tuple[Mapping[str, Any], ...] = ()
     """ClientRepresentation each: `clientId`, `attributes` ..."""
+    browser_flow: tuple[Mapping[str, Any], ...] = ()
+    """Executions of the flow by which people log in, in order: `providerId`, `requirement`, `level` ..."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
