@@ -300,6 +300,8 @@ def _drop(policy: Policy, file: File, mistakes: Mistakes) -> None:
         entry = quietly(DropEntry, node)
         if entry is None:
             continue
+        if entry.id in policy.unread:
+            continue
         slot = policy.slots.pop(entry.id, None)
         if slot is None:
             near = nearest(entry.id, policy.slots) or ", expected an item of the extended checklist"
@@ -315,7 +317,7 @@ def _drop(policy: Policy, file: File, mistakes: Mistakes) -> None:
 def _change(policy: Policy, file: File, mistakes: Mistakes) -> None:
     table = child(file.root, "change")
     for id_, node in children(table):
-        if not isinstance(table, Table) or not isinstance(id_, str):
+        if not isinstance(table, Table) or not isinstance(id_, str) or id_ in policy.unread:
             continue
         slot = policy.slots.get(id_)
         if slot is None:

@@ -313,7 +313,6 @@ class Surroundings:
     """environments.yaml as it was read, before its variables have values."""
 
     file: File
-    service: str
     names: tuple[str, ...]
     """In the order of the file; those whose entry cannot be read too."""
 
@@ -338,8 +337,7 @@ def read_surroundings(path: Path, mistakes: Mistakes) -> Surroundings | None:
     refuse_secrets(file, mistakes, called=_called)
     table = child(file.root, "environments")
     names = tuple(table.entries) if isinstance(table, Table) else ()
-    service = child(file.root, "service")
-    return Surroundings(file=file, service=str(plain(service)) if isinstance(service, Scalar) else "", names=names)
+    return Surroundings(file=file, names=names)
 
 
 def build_environments(

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from quub_audit.config.mistakes import MISTAKES_SHOWN, Mistakes, Naming, Place, Steps, listed, nearest, shown
-from quub_audit.config.tree import Expanded, Listing, Node, Scalar, Table, Unclear, children, plain
+from quub_audit.config.tree import Expanded, Listing, Node, Scalar, Table, Unclear, plain
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -49,17 +49,23 @@ def note(
     """Say each problem of `error` in words, at its place below `node`."""
     schema = model.model_json_schema()
     known = mistakes.places
-    for problem in error.errors(include_url=False, include_input=False)[: 2 * MISTAKES_SHOWN]:
+    problems = error.errors(include_url=False, include_input=False)
+    for problem in problems[: 2 * MISTAKES_SHOWN]:
         context = problem.get("ctx", {})
         spot = Spot(node, schema)
         for step in (*problem["loc"], *context.get("path", ())):
             spot.step(step)
-        if problem["type"] == "too_short" and any(children(spot.node)):
+        if problem["type"] == "too_short" and _is_above_another(problem["loc"], problems):
             continue  # pydantic does not count entries that have a mistake
         if isinstance(spot.node, Scalar) and spot.place in known:
             continue  # an unset variable, a credential: what else is wrong with the value tells nothing more
         place = spot.key_place if problem["type"] == "extra_forbidden" else spot.place
         mistakes.add(place, called(spot.steps), spot.explain(problem["type"], problem["msg"], context))
+
+
+def _is_above_another(location: Steps, problems: Sequence[ErrorDetails]) -> bool:
+    depth = len(location)
+    return any(other["loc"][:depth] == location and len(other["loc"]) > depth for other in problems)
 
 
 class Spot:
@@ -154,7 +160,9 @@ class Spot:
             case Table():
                 return "a mapping" if self.node.entries else "an empty mapping"
             case Listing():
-                return "a list" if self.node.entries else "an empty list"
+                is_list_wanted = any(each.get("type") == "array" for each in self._variants(self._schema))
+                count = len(self.node.entries)
+                return ("an empty list" if not count else f"a list of {count}") if is_list_wanted else "a list"
             case Scalar(value=None):
                 return "nothing"
             case Scalar(value=Unclear(text=text)):
@@ -174,13 +182,25 @@ class Spot:
 
     def _expected(self, schema: Schema) -> str:
         phrases = list(dict.fromkeys(phrase for each in self._variants(schema) if (phrase := self._phrase(each))))
-        expected = listed(phrases) or "something else"
+        expected = f"{listed(phrases) or 'something else'}{self._length(schema)}"
         is_number = isinstance(self.node, Scalar) and isinstance(self.node.value, int | float | Unclear)
         takes_text = any(each.get("type") == "string" and "format" not in each for each in self._variants(schema))
         takes_number = any(each.get("type") in ("integer", "number") for each in self._variants(schema))
         if is_number and takes_text and not takes_number and "quotes" not in expected:
             return f"{expected}: put it in quotes"
         return expected
+
+    def _length(self, schema: Schema) -> str:
+        """How long a text may be, where it is too long or too short."""
+        if not (isinstance(self.node, Scalar) and isinstance(self.node.value, str)):
+            return ""
+        count = len(self.node.value)
+        for each in self._variants(schema):
+            if count > each.get("maxLength", count):
+                return f", at most {each['maxLength']} characters"
+            if count < each.get("minLength", 0):
+                return f", at least {each['minLength']} characters"
+        return ""
 
     def _phrase(self, schema: Schema) -> str:
         if "patternErrorMessage" in schema:
@@ -206,7 +226,9 @@ class Spot:
         kinds = {"object": "mappings", "string": "texts", "integer": "whole numbers"}
         items = self._variants(schema.get("items", {}))
         named = [f" of {kinds[each['type']]}" for each in items if each.get("type") in kinds]
-        return f"{''.join(named[:1])}{', at least one' if schema.get('minItems') else ''}"
+        least, most = schema.get("minItems"), schema.get("maxItems")
+        bounds = [f", at least {'one' if least == 1 else least}"] if least else []
+        return "".join([*named[:1], *bounds, *([f", at most {most}"] if most is not None else [])])
 
     def _near(self) -> str:
         if not (isinstance(self.node, Scalar) and isinstance(self.node.value, str)):

@@ -34,6 +34,7 @@ class QueueParameters(Parameters):
     ratio: float = 0.5
     mode: Literal["strict", "loose"] = "strict"
     queues: tuple[str, ...] = ()
+    pair: tuple[str, ...] = Field(default=("a", "b"), min_length=2, max_length=2)
     limits: tuple[Limit, ...] = ()
 
 

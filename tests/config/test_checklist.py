@@ -182,6 +182,21 @@ MISTAKES = {
             'team.yaml:24:35: team.orders.queue-depth.stages.staging.with.max_depth: "5", expected a whole number from 0 to 1000',
         ],
     ),
+    "a text that is too long": (
+        {"team": extended("").replace("Team", "x" * 2001)},
+        ["team.yaml:2:8: title: text of 2001 characters, expected one line of text, at most 2000 characters"],
+    ),
+    "a list that is too short, and one that is too long": (
+        {
+            "team": team(
+                f"- {{{QUEUE}, {DEPTH}, with: {{pair: [a]}}, stages: {{staging: {{with: {{pair: [a, b, c]}}}}}}}}"
+            )
+        },
+        [
+            "team.yaml:8:117: team.orders.queue-depth.with.pair: a list of 1, expected a list of texts, at least 2, at most 2",
+            "team.yaml:8:155: team.orders.queue-depth.stages.staging.with.pair: a list of 3, expected a list of texts, at least 2, at most 2",
+        ],
+    ),
     "a parameter that must be there": (
         {"team": team(f"- {{{QUEUE}}}")},
         ["team.yaml:8:13: team.orders.queue-depth.with.max_age_s: missing, expected a whole number"],

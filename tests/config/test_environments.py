@@ -334,7 +334,7 @@ endpoints:
             'environments.yaml:3:14: a.stage: "live", expected production, staging or development',
             "environments.yaml:3:28: a.vault[0].address: missing, expected an address such as https://vault.example.com:8200; http:// only on this machine",
             "environments.yaml:4:3: b.stage: missing, expected production, staging or development",
-            "environments.yaml:4:7: b.quub: an empty list, expected a mapping",
+            "environments.yaml:4:7: b.quub: a list, expected a mapping",
         ],
     ),
 }
