@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from quub_audit.config.checklist import STAGES, Policy, Stage
+from quub_audit.config.checklist import Policy, Stage
 from quub_audit.config.fields import Distinct, Flag, ItemId, Line, Name, Reason, Strict, written
 from quub_audit.config.mistakes import Mistakes, Steps, listed, nearest
 from quub_audit.config.shape import contradiction, place_of, quietly, read
@@ -321,12 +321,6 @@ class Surroundings:
         node = child(self.file.root, "environments", name)
         assert node is not None  # noqa: S101  `names` are the keys of that mapping
         return node
-
-    def stage(self, name: str) -> Stage | None:
-        """Its stage, where that is written without a mistake."""
-        entry = child(self.entry(name), "stage")
-        value = entry.value if isinstance(entry, Scalar) else None
-        return next((stage for stage in STAGES if stage == value), None)
 
 
 def read_surroundings(path: Path, mistakes: Mistakes) -> Surroundings | None:

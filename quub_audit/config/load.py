@@ -84,12 +84,12 @@ def load(
     if surroundings is not None and surroundings.names and environment not in surroundings.names:
         raise UsageError(_no_such_environment(environment, sources.environments, surroundings.names))
     policy = _read_policy(sources.checklist, registry, mistakes)
-    stage: Stage = (surroundings.stage(environment) if surroundings and surroundings.names else None) or "production"
     built: dict[str, Environment] = {}
     if surroundings is not None:
         built, _ = build_environments(surroundings, environment, environ, mistakes)
         for name in surroundings.names:
             refuse_strangers(name, surroundings.entry(name), policy, mistakes)
+    stage: Stage = built[environment].stage if environment in built else "production"
     waivers, attestations = _read_dispensations(sources, policy, (stage,), today, mistakes)
     mistakes.raise_if_any()
     siblings = tuple(each for name, each in built.items() if name != environment)

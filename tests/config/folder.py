@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from quub_audit.config import Configuration, Sources, Summary, load, load_checklist, validate
+from quub_audit.config.checklist import Stage
 from quub_audit.errors import ConfigurationError
 from quub_audit.model.checklist import Checklist
 from quub_audit.registry import Registry
@@ -81,9 +82,11 @@ class Folder:
     def validate(self, environ: Mapping[str, str] | None = None) -> Summary:
         return validate(self.sources(), registry=self.registry, environ=environ or {}, today=TODAY)
 
-    def checklist(self, stage: str = "production") -> Checklist:
-        assert stage in ("production", "staging", "development")
-        return load_checklist(Path("team.yaml"), stage=stage, registry=self.registry)  # type: ignore[arg-type]
+    def checklist(self, stage: Stage = "production") -> Checklist:
+        return load_checklist(Path("team.yaml"), stage=stage, registry=self.registry)
+
+    def shipped(self, stage: Stage) -> Checklist:
+        return load_checklist(None, stage=stage, registry=self.registry)
 
     def mistakes(self, files: Mapping[str, str | bytes], environ: Mapping[str, str] | None = None) -> list[str]:
         """What is wrong with the files, in the order in which it is told; nothing when they can be used."""

@@ -487,6 +487,15 @@ endpoints: [{name: a, url: "https://${SUB:-www}.${DOMAIN}:${PORT}", load_balance
         assert endpoint.url == "https://www.orders.test:8443"
         assert endpoint.load_balancer == "${literal}"
 
+    def test_the_stage_may_come_from_one_and_decides_what_the_checklist_says(self, folder: Folder) -> None:
+        folder.write(environments=SMALLEST.replace("stage: production", "stage: ${STAGE:-production}"))
+
+        by_default, chosen = folder.load(), folder.load(environ={"STAGE": "development"})
+
+        assert (by_default.environment.stage, chosen.environment.stage) == ("production", "development")
+        assert by_default.checklist == folder.shipped("production")
+        assert chosen.checklist == folder.shipped("development")
+
     def test_a_value_is_put_in_once_and_not_read_again(self, folder: Folder) -> None:
         folder.write(environments=below('endpoints: [{name: a, url: "https://a.test", load_balancer: "${LB}"}]'))
 
