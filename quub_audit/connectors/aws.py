@@ -28,6 +28,7 @@ from quub_audit.connectors.aws_errors import (
 from quub_audit.connectors.aws_guard import Judge, judge_read, judge_value_read
 from quub_audit.connectors.aws_pages import Pagination, merge_pages, pagination_of
 from quub_audit.connectors.aws_policy import session_policy
+from quub_audit.connectors.aws_report import wait_for_report
 from quub_audit.connectors.aws_seal import as_fact
 from quub_audit.connectors.aws_session import Sessions, no_credentials
 from quub_audit.connectors.base import Ledger, Question, count_attempts, seconds_left
@@ -113,6 +114,19 @@ class AwsConnector:
         """As `ask`, but None where the API says by an error code that the thing does not exist."""
         answer = self._look(operation, region, parameters)
         return None if isinstance(answer, str) else answer
+
+    def credential_report(self, *, region: Region) -> tuple[Mapping[str, str], ...]:
+        """IAM's credential report, waited for: one row per user, `<root_account>` among them, by column name.
+
+        At most four hours old, as IAM makes them. Raises as `ask`; Denied names both actions that it takes, and
+        TimedOut says that the report was not ready within the deadline.
+        """
+        access = self._access(region.account)
+
+        def wait() -> tuple[Mapping[str, str], ...]:
+            return wait_for_report(str(region), lambda operation: access.ask(operation, region, {}))
+
+        return self._ledger.ask(Question.about("aws", str(region), "iam.GetCredentialReport, read"), wait)
 
     def secret_fingerprints(self, secret: SecretReference) -> Mapping[str, Fingerprint] | None:
         """A fingerprint per field of the secret's JSON; under an empty key when it is not a JSON object.
