@@ -148,7 +148,14 @@ class View:
         self._children = children
         self._git = find_git()
         self.folder = Path(tempfile.mkdtemp(prefix="quub-audit-git-"))
-        self._build()
+        try:
+            self._build()
+        except OSError as error:
+            self.close()
+            raise Malformed(f"the git folder of {checkout.top} cannot be read: {error}") from error
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def environ(self) -> Mapping[str, str]:

@@ -18,6 +18,7 @@ from typing import BinaryIO
 
 from pathspec import GitIgnoreSpec
 
+from quub_audit.connectors.base import QUESTION_TIMEOUT_S, seconds_left
 from quub_audit.connectors.git import Checkout, View, find_checkout
 from quub_audit.errors import Absent, Denied, Malformed
 from quub_audit.facts.code import CodeFile
@@ -112,7 +113,10 @@ def list_tree(repository: Repository, view: View | None, open_view: Callable[[Ch
             f"{repository}: {root} holds more than {MAX_FILES} files",
             next_step="let .gitignore name what is no source, or audit a folder further down",
         )
-    is_excluded = matcher(repository.exclude)
+    try:
+        is_excluded = matcher(repository.exclude)
+    except ValueError as error:
+        raise Malformed(f"{repository}: exclude holds what is no glob: {error}") from error
     inside = _Inside(root)
     found = (_look_at(inside, name, is_tracked, is_excluded) for name, is_tracked in sorted(names.items()))
     return Tree(root, tuple(sorted((listed for listed in found if listed), key=lambda listed: listed.file.path)))
@@ -195,6 +199,7 @@ class _Inside:
 
 def _look_at(inside: _Inside, name: str, is_tracked: bool, is_excluded: Callable[[str], bool]) -> Listed | None:
     """None for what is no regular file below the root: links, submodules, devices, files that are gone."""
+    seconds_left(QUESTION_TIMEOUT_S)
     if not inside.holds(name) or ".." in name.split("/"):
         return None
     path = inside.root / name

@@ -3,7 +3,7 @@
 It sees nothing of the user's environment, keeps nothing on disk and asks no network: its rules come through its
 environment, its report through a pipe. It is believed only when it says itself that the scan is complete and ends
 with the code that goes with what it found; anything else is an error, never a clean scan.
-docs/decisions/011-secret-scanner.md says why this one.
+docs/decisions/012-secret-scanner.md says why this one.
 """
 
 from __future__ import annotations

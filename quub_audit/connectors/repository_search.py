@@ -61,8 +61,8 @@ MAX_MATCHES = 20_000
 MAX_ERROR_SHARE = 0.5
 """Share of a file's characters below nodes that did not parse, from which on the file counts as unreadable."""
 
-CACHED_BYTES = 16 * 1024 * 1024
-"""Source whose trees are kept for the next search; a tree takes some ten times the memory of its source."""
+CACHED_BYTES = 4 * 1024 * 1024
+"""Source whose trees are kept for the next search; a tree takes some 35 times the memory of its source."""
 
 _RULE_KEYS = frozenset(
     {

@@ -15,6 +15,7 @@ from quub_audit.errors import Absent, Reportable, TimedOut
 from quub_audit.facts.asking import Repositories
 from quub_audit.facts.code import CodeFile, Pattern
 from quub_audit.facts.seal import Redactor, Sealer
+from quub_audit.model.environment import Repository
 from tests.worlds.checkout import Checkout
 
 
@@ -122,7 +123,8 @@ def test_after_close_nothing_can_be_asked_and_nothing_is_left(
 
     assert not list(temporary.iterdir())
     with pytest.raises(TimedOut, match="the run is over"):
-        connector.head(checkout.declared(history_depth=1))
+        connector.head(Repository(name="other", path=str(checkout.path)))
+    assert not list(temporary.iterdir())
 
 
 def test_a_deadline_that_has_passed_is_timed_out_and_the_next_check_is_answered(checkout: Checkout) -> None:

@@ -384,6 +384,21 @@ def test_known_secrets_are_struck_from_what_is_read(checkout: Checkout, connect:
     assert connector.read(checkout.target, "src/a.ts").text == 'const token = "[redacted]";\n'
 
 
+def test_a_bad_glob_of_the_environment_is_malformed(checkout: Checkout, connector: RepositoryConnector) -> None:
+    with pytest.raises(Malformed, match="app: exclude holds what is no glob"):
+        connector.files(checkout.declared(exclude=("!",)))
+
+
+def test_a_git_folder_that_may_not_be_read_is_malformed(
+    checkout: Checkout, connector: RepositoryConnector, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "nowhere"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
+
+    with pytest.raises(Malformed, match="cannot be read"):
+        connector.files(checkout.target)
+
+
 def test_a_bad_glob_is_the_programmers_error(checkout: Checkout, connector: RepositoryConnector) -> None:
     with pytest.raises(ValueError, match="Invalid git pattern"):
         connector.files(checkout.target, globs=("!",))
