@@ -69,6 +69,18 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def test_every_page_that_the_source_names_is_there() -> None:
+    named = {
+        (path, page)
+        for path, text in texts().items()
+        if not path.startswith(("tests/", "examples/"))
+        for page in re.findall(r"(?<![\w/])docs/[\w/-]+\.md", text)
+    }
+
+    assert sorted(each for each in named if not (ROOT / each[1]).is_file()) == []
+    assert named
+
+
 def test_no_path_of_a_machine_stands_in_the_tree() -> None:
     assert _lines_with(MACHINE_PATH) == []
 
