@@ -1,15 +1,16 @@
 """Structural search: patterns in ast-grep's rule language over the service's own code.
 
-A file is parsed once per language, whatever the number of patterns; trees are kept for the next search of the run up
-to `CACHED_BYTES` of source. A file with errors of syntax is searched where it parsed; it is told as unreadable when
-more than `MAX_ERROR_SHARE` of it did not.
+A file is parsed once per language, whatever the number of patterns, and only when its text holds the names that one of
+them spells out; trees are kept for the next search of the run up to `CACHED_BYTES` of source. A file with errors of
+syntax is searched where it parsed; it is told as unreadable when more than `MAX_ERROR_SHARE` of it did not. ast-grep
+holds the interpreter's lock while it parses, so that threads would gain nothing.
 """
 
 from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, get_args
@@ -88,8 +89,13 @@ class Parser:
         self._bytes_left = max_bytes
         self._lock = threading.Lock()
 
-    def parse(self, tree: Tree, listed: Listed, language: Language, label: str) -> _Parsed:
-        """The tree of one file, read anew when the file has changed. Raises Absent, Denied, Malformed."""
+    def parse(
+        self, tree: Tree, listed: Listed, language: Language, label: str, *, is_worth_it: Callable[[str], bool]
+    ) -> _Parsed | None:
+        """The tree of one file, read anew when the file has changed; None when its text is not worth to be parsed.
+
+        Raises Absent, Denied, Malformed.
+        """
         path = tree.root / listed.name
         try:
             about = path.lstat()
@@ -100,6 +106,8 @@ class Parser:
         if kept is not None:
             return kept
         text = decode(read_bytes(tree.root, listed, MAX_TEXT_BYTES, label), label)
+        if not is_worth_it(text):
+            return None
         parsed = _parse(text, language)
         with self._lock:
             # Searches go through the files in one order, so that giving up the oldest would give up all of them.
@@ -229,7 +237,12 @@ def _search_file(
 ) -> tuple[list[Match], str]:
     """Matches in one file, and why it counts as unreadable, if it does."""
     path = listed.file.path
-    parsed = parser.parse(tree, listed, language, f"{repository}:{path}")
+    needs = [words_of(pattern.rule) for pattern in patterns]
+    parsed = parser.parse(
+        tree, listed, language, f"{repository}:{path}", is_worth_it=lambda text: any(map(_holds(text), needs))
+    )
+    if parsed is None:
+        return [], ""
     root = parsed.root.root()
     found = [
         _as_match(node, pattern, language, path)
@@ -237,6 +250,44 @@ def _search_file(
         for node in _find(root, pattern, rules[pattern])
     ]
     return found, "most of it is no valid syntax" if parsed.is_broken else ""
+
+
+Words = tuple[frozenset[str], ...]
+"""Sets of words of which a text must hold one set as a whole, or nothing in it can match."""
+
+ANY_TEXT: Words = (frozenset(),)
+
+MAX_WORD_SETS = 64
+
+
+def _holds(text: str) -> Callable[[Words], bool]:
+    return lambda words: any(all(word in text for word in each) for each in words)
+
+
+@lru_cache(maxsize=256)
+def words_of(rule: str) -> Words:
+    """What the text of a file must hold for `rule` to match: the names that its patterns spell out."""
+    return _words_of(yaml.safe_load(rule))
+
+
+def _words_of(rule: object) -> Words:
+    if not isinstance(rule, dict):
+        return ANY_TEXT
+    words = ANY_TEXT
+    for key, value in rule.items():
+        if key == "pattern" and isinstance(value, str):
+            words = _both(words, (frozenset(_NAME.findall(_METAVARIABLE.sub(" ", value))),))
+        elif key == "any" and isinstance(value, list) and value:
+            words = _both(words, tuple(each for part in value for each in _words_of(part)))
+        elif key == "all" and isinstance(value, list):
+            for part in value:
+                words = _both(words, _words_of(part))
+    return words
+
+
+def _both(one: Words, other: Words) -> Words:
+    """Either alone says less than both; where they would be too many, the first is enough."""
+    return one if len(one) * len(other) > MAX_WORD_SETS else tuple(a | b for a in one for b in other)
 
 
 def _as_match(node: SgNode, pattern: Pattern, language: Language, path: str) -> Match:
@@ -250,13 +301,15 @@ def _as_match(node: SgNode, pattern: Pattern, language: Language, path: str) -> 
     )
 
 
-_METAVARIABLE = re.compile(r"\$(\$\$)?([A-Z][A-Z0-9_]*)")
+_METAVARIABLE = re.compile(r"\$(\$\$)?([A-Z_][A-Z0-9_]*)")
+_NAME = re.compile(r"[A-Za-z_]\w{3,}", re.ASCII)
 
 
 @lru_cache(maxsize=256)
 def _metavariables(rule: str) -> tuple[tuple[str, bool], ...]:
     """Names that a rule captures, and whether each stands for several nodes, in the order of the rule."""
-    return tuple(dict.fromkeys((name, bool(many)) for many, name in _METAVARIABLE.findall(rule)))
+    captured = ((name, bool(many)) for many, name in _METAVARIABLE.findall(rule) if not name.startswith("_"))
+    return tuple(dict.fromkeys(captured))
 
 
 def _captures(node: SgNode, rule: str) -> Iterator[tuple[str, str]]:

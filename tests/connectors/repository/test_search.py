@@ -11,7 +11,13 @@ import pytest
 from quub_audit.connectors.base import DEADLINE, Deadline
 from quub_audit.connectors.codec import decode, encode
 from quub_audit.connectors.repository import RepositoryConnector
-from quub_audit.connectors.repository_search import MAX_CAPTURE_CHARACTERS, Parser, is_not_production, language_of
+from quub_audit.connectors.repository_search import (
+    MAX_CAPTURE_CHARACTERS,
+    Parser,
+    is_not_production,
+    language_of,
+    words_of,
+)
 from quub_audit.errors import TimedOut
 from quub_audit.facts.code import Language, Match, Pattern
 from quub_audit.facts.seal import Redactor
@@ -163,7 +169,7 @@ def test_what_could_not_be_searched_is_told_with_the_reason(checkout: Checkout, 
     checkout.write(
         {
             "src/bundle.js": "create(1);" * 1_000_000,
-            "src/prose.ts": "This is no code, {{ but a sentence ((( in it `' and more of that ]] == so on\n" * 20,
+            "src/prose.ts": "To create is no code, {{ but a sentence ((( in it `' and more of that ]] == so on\n" * 20,
             "src/binary.ts": b"\0\1\2create(1)",
             "src/good.ts": "create(1)\n",
         }
@@ -316,13 +322,39 @@ def test_a_tree_is_kept_for_the_next_search_and_read_anew_when_the_file_changes(
     assert [len(found.matches) for found in (first, second)] == [1, 2]
 
 
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ("pattern: process.env.$NAME || $VALUE", [{"process"}]),
+        ("pattern: axios.create($$$OPTIONS)", [{"axios", "create"}]),
+        ("pattern: $A($_ARGUMENTS)", [set()]),
+        ("kind: pair", [set()]),
+        ("any: [{pattern: alpha()}, {pattern: beta()}]", [{"alpha"}, {"beta"}]),
+        ("any: [{pattern: alpha()}, {kind: pair}]", [{"alpha"}, set()]),
+        (
+            "all: [{pattern: alpha($X)}, {any: [{pattern: beta}, {pattern: gamma}]}]",
+            [{"alpha", "beta"}, {"alpha", "gamma"}],
+        ),
+        ("pattern: alpha()\nnot: {pattern: beta()}", [{"alpha"}]),
+        ("pattern: alpha()\ninside: {pattern: beta()}", [{"alpha"}]),
+        ("pattern: {context: alpha(), selector: call_expression}", [set()]),
+    ],
+)
+def test_a_text_must_hold_the_names_that_a_rule_spells_out(rule: str, words: list[set[str]]) -> None:
+    assert [set(each) for each in words_of(rule)] == words
+
+
 def test_trees_are_kept_up_to_a_bound(checkout: Checkout, connector: RepositoryConnector) -> None:
     text = "create(1)\n" * 50_000
     checkout.write({f"src/{number}.ts": text for number in range(2)})
     tree = connector._tree(checkout.target)
     parser = Parser(max_bytes=len(text) + 100)
 
-    parsed = [parser.parse(tree, listed, "typescript", "x") for listed in tree.own(("src/?.ts",)) for _ in range(2)]
+    parsed = [
+        parser.parse(tree, listed, "typescript", "x", is_worth_it=lambda _: True)
+        for listed in tree.own(("src/?.ts",))
+        for _ in range(2)
+    ]
 
     assert parsed[0] is parsed[1]
     assert parsed[2] is not parsed[3]
