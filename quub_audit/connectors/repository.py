@@ -12,11 +12,10 @@ from quub_audit.connectors.base import Ledger, Question, seconds_left
 from quub_audit.connectors.children import Children
 from quub_audit.connectors.git import Checkout, View, find_checkout, plain_environ
 from quub_audit.connectors.repository_assignments import find_assignments
-from quub_audit.connectors.repository_cache import HistoryCache
 from quub_audit.connectors.repository_files import Tree, list_tree, matcher, read_text
 from quub_audit.connectors.repository_scanner import Scanner
 from quub_audit.connectors.repository_search import Parser, compile_rule, search_tree
-from quub_audit.connectors.repository_secrets import scan_secrets
+from quub_audit.connectors.repository_secrets import Caches, scan_secrets
 from quub_audit.errors import TimedOut
 from quub_audit.facts.code import Assignments, CodeFile, Head, Pattern, Search, SecretScan, Text
 from quub_audit.facts.seal import Sealer
@@ -139,16 +138,17 @@ class RepositoryConnector:
 
     def _find_secrets(self, repository: Repository) -> SecretScan:
         view = self._view_of(repository)
-        cache = None
+        tree = self._tree(repository)
+        caches = None
         if view is not None and self._cache_dir is not None:
-            cache = HistoryCache(self._cache_dir, identity=str(view.checkout.common_dir))
+            caches = Caches.below(self._cache_dir, checkout=view.checkout, root=tree.root)
         return scan_secrets(
             repository,
-            self._tree(repository),
+            tree,
             view,
             scanner=Scanner(self._children, view.environ if view else plain_environ()),
             sealer=self._sealer,
-            cache=cache,
+            caches=caches,
         )
 
     def _tree(self, repository: Repository) -> Tree:

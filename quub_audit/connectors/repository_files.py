@@ -146,6 +146,15 @@ def read_bytes(root: Path, listed: Listed, max_bytes: int, label: str) -> bytes:
     return content
 
 
+def chunks(root: Path, listed: Listed) -> Iterator[bytes]:
+    """The content of a listed file, piece by piece. Raises OSError, also for what is a link by now."""
+    if not _Inside(root).holds(listed.name):
+        raise FileNotFoundError(listed.name)
+    with _open(root / listed.name) as stream:
+        while chunk := stream.read(1 << 20):
+            yield chunk
+
+
 def decode(content: bytes, label: str) -> str:
     """Content as text: UTF-8, UTF-16 with its mark, or else Latin-1. Raises Malformed for what is no text."""
     if is_binary(content[:HEAD_BYTES]):

@@ -102,6 +102,11 @@ class Scanner:
         command = ["fs", ".", "--max-archive-depth=0"]
         return self._scan(command, root, f"{_prefilter(pruned)}\n{rules()}", f"{label}: the scan of the working tree")
 
+    def scan_files(self, root: Path, names: Sequence[str], *, label: str) -> Report:
+        """Some files below `root`, as `scan_tree` would scan them."""
+        command = ["fs", *(f"./{name}" for name in names), "--max-archive-depth=0"]
+        return self._scan(command, root, f"{_prefilter(())}\n{rules()}", f"{label}: the scan of the working tree")
+
     def scan_history(self, folder: Path, *, options: str = "", label: str) -> Report:
         """The lines that commits added, in the git folder `folder`; `options` choose the commits, as for git log."""
         command = ["git", "."]

@@ -2,23 +2,27 @@
 
 A history that has not changed is not scanned again. The cache keeps no value, only which commits were scanned and at
 which places they held anything: those few are scanned anew each time, since a value is sealed only when it is read.
+In the same way a file of the tree in which nothing was found is not scanned again until its content changes.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shlex
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Generic, TypeVar
 
-from quub_audit.connectors.git import View
-from quub_audit.connectors.repository_cache import HistoryCache, Place, Scanned
-from quub_audit.connectors.repository_files import MAX_TEXT_BYTES, Tree, read_bytes
-from quub_audit.connectors.repository_scanner import Hit, Scanner, scanner_path
+from quub_audit.connectors.base import QUESTION_TIMEOUT_S, seconds_left
+from quub_audit.connectors.git import Checkout, View
+from quub_audit.connectors.repository_cache import CleanFiles, HistoryCache, Place, Scanned, TreeCache
+from quub_audit.connectors.repository_files import MAX_TEXT_BYTES, Listed, Tree, chunks, read_bytes
+from quub_audit.connectors.repository_scanner import Hit, Report, Scanner, scanner_path
 from quub_audit.connectors.repository_search import is_not_production
 from quub_audit.errors import Reportable
 from quub_audit.facts.code import LeakedSecret, SecretScan
@@ -30,6 +34,9 @@ T = TypeVar("T")
 
 PLACES_PER_SCAN = 500
 """Places that one call of the scanner names; they stand in its arguments."""
+
+FILES_PER_SCAN = 20
+"""Files that are scanned one by one; the scanner takes some 20 ms for each, and less for a whole tree of more."""
 
 MAX_NAMED_BYTES = 80_000
 """Longest list of paths in an argument of the scanner; Linux allows 128 KiB for one."""
@@ -58,6 +65,19 @@ class Found:
     order: Mapping[str, int]
     """Commits that were looked at, the newest is 0."""
     is_cut: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Caches:
+    """What earlier runs saw of a repository."""
+
+    history: HistoryCache
+    tree: TreeCache
+
+    @classmethod
+    def below(cls, folder: Path, *, checkout: Checkout, root: Path) -> Caches:
+        """Those of one repository in the cache folder."""
+        return cls(HistoryCache(folder, identity=str(checkout.common_dir)), TreeCache(folder, identity=str(root)))
 
 
 NOTHING = Found((), {}, is_cut=False)
@@ -98,13 +118,14 @@ def scan_secrets(
     *,
     scanner: Scanner,
     sealer: Sealer,
-    cache: HistoryCache | None,
+    caches: Caches | None,
 ) -> SecretScan:
     """Scan tree and history side by side. Raises Malformed, TimedOut, Unsupported when either is not complete."""
-    beside = Beside(lambda: scan_history(repository, view, scanner, cache) if view else NOTHING)
+    beside = Beside(
+        lambda: scan_history(repository, view, scanner, caches.history if caches else None) if view else NOTHING
+    )
     try:
-        pruned = view.ignored_folders() if view else ()
-        report = scanner.scan_tree(tree.root, pruned=pruned, label=str(repository))
+        report = scan_tree(repository, tree, view, scanner, caches.tree if caches else None)
     finally:
         beside.wait()
     found = beside.result()
@@ -123,6 +144,45 @@ def scan_secrets(
         is_history_cut=found.is_cut,
         tool=report.tool,
     )
+
+
+def scan_tree(
+    repository: Repository, tree: Tree, view: View | None, scanner: Scanner, cache: TreeCache | None
+) -> Report:
+    """What stands in the files of the tree; those in which nothing was found before are not scanned again."""
+    label = str(repository)
+    if cache is None:
+        return scanner.scan_tree(tree.root, pruned=view.ignored_folders() if view else (), label=label)
+    digests = {listed.name: digest_of(tree.root, listed) for listed in tree.files}
+    before = cache.load()
+    changed = [name for name, digest in digests.items() if before is None or digest not in before.digests]
+    if before is not None and not changed:
+        return Report((), before.tool)
+    if len(changed) <= FILES_PER_SCAN and all(map(is_sayable, changed)):
+        report = scanner.scan_files(tree.root, changed, label=label)
+    else:
+        report = scanner.scan_tree(tree.root, pruned=view.ignored_folders() if view else (), label=label)
+    leaky = {hit.path for hit in report.hits}
+    clean = frozenset(digest for name, digest in digests.items() if digest and scanner_path(name) not in leaky)
+    cache.save(CleanFiles(digests=clean, tool=report.tool))
+    return report
+
+
+def digest_of(root: Path, listed: Listed) -> str:
+    """A hash over path and content; empty for a file that cannot be read."""
+    seconds_left(QUESTION_TIMEOUT_S)
+    digest = hashlib.sha256(os.fsencode(listed.name) + b"\0")
+    try:
+        for chunk in chunks(root, listed):
+            digest.update(chunk)
+    except OSError:
+        return ""
+    return digest.hexdigest()[:32]
+
+
+def is_sayable(path: str) -> bool:
+    """Whether a path may stand in an argument of the scanner."""
+    return path.isprintable() and "\N{REPLACEMENT CHARACTER}" not in path
 
 
 def scan_history(repository: Repository, view: View, scanner: Scanner, cache: HistoryCache | None) -> Found:
@@ -172,8 +232,7 @@ def _options(places: Sequence[Place]) -> Iterator[str]:
         commits = " ".join(dict.fromkeys(place.commit for place in chosen))
         paths = sorted({place.path for place in chosen})
         named = " ".join(map(shlex.quote, paths))
-        is_sayable = all(path.isprintable() and "\N{REPLACEMENT CHARACTER}" not in path for path in paths)
-        files = f" -- {named}" if is_sayable and len(named.encode()) < MAX_NAMED_BYTES else ""
+        files = f" -- {named}" if all(map(is_sayable, paths)) and len(named.encode()) < MAX_NAMED_BYTES else ""
         yield f"--no-walk=unsorted {commits}{files}"
 
 

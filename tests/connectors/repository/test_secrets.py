@@ -480,18 +480,22 @@ def test_the_cache_is_private_and_holds_no_value(
     leaking = checkout.commit({"a.ts": token_line(made_up, value)})
     connect(cache_dir=tmp_path / "cache").secrets(checkout.target)
 
-    (file,) = (tmp_path / "cache").iterdir()
+    files = sorted((tmp_path / "cache").iterdir())
 
-    kept = file.read_text()
+    kept = "".join(file.read_text() for file in files)
+    assert [file.name.partition("-")[0] for file in files] == ["history", "tree"]
     assert leaking in kept
     assert value not in kept
     assert hashlib.sha256(value.encode()).hexdigest() not in kept
-    assert (stat.S_IMODE((tmp_path / "cache").stat().st_mode), stat.S_IMODE(file.stat().st_mode)) == (0o700, 0o600)
+    assert (
+        stat.S_IMODE((tmp_path / "cache").stat().st_mode),
+        *(stat.S_IMODE(file.stat().st_mode) for file in files),
+    ) == (*(0o700, 0o600, 0o600),)
 
 
 def only_commits_of(checkout: Checkout, cache: Path, connect: Connect, change: dict[str, object]) -> SecretScan:
     """A run for which the cache was changed by hand."""
-    (file,) = cache.iterdir()
+    (file,) = cache.glob("history-*")
     file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
     return connect(cache_dir=cache).secrets(checkout.target)
 
@@ -562,7 +566,7 @@ def test_a_cache_that_is_broken_is_scanned_over_and_mended(
     cache = tmp_path / "cache"
     checkout.commit({"a.ts": token_line(made_up)})
     connect(cache_dir=cache).secrets(checkout.target)
-    (file,) = cache.iterdir()
+    (file,) = cache.glob("history-*")
     file.write_text(content)
 
     assert len(connect(cache_dir=cache).secrets(checkout.target).secrets) == 1
@@ -605,3 +609,54 @@ def test_a_cache_folder_that_cannot_be_made_costs_nothing_but_time(
     scan = connect(cache_dir=tmp_path / "file" / "cache").secrets(checkout.target)
 
     assert isinstance(scan.secrets[0], LeakedSecret)
+
+
+def test_files_that_were_clean_are_scanned_again_only_when_they_change(
+    checkout: Checkout, connect: Connect, tmp_path: Path, made_up: Mint
+) -> None:
+    cache, leak = tmp_path / "cache", token_line(made_up)
+    checkout.write({"clean.ts": "1\n", "leaky.ts": leak, "moves.ts": "2\n"})
+    runs = [connect(cache_dir=cache).secrets(checkout.target) for _ in range(2)]
+    checkout.write({"clean.ts": leak, "leaky.ts": "3\n", "moves.ts": None, "moved.ts": "2\n"})
+    runs += [connect(cache_dir=cache).secrets(checkout.target) for _ in range(2)]
+
+    assert [[place.file for place in places(run)] for run in runs] == [
+        ["leaky.ts"],
+        ["leaky.ts"],
+        ["clean.ts"],
+        ["clean.ts"],
+    ]
+    assert len({run.tool for run in runs}) == 1
+
+
+def test_a_tree_without_secrets_needs_no_scanner_the_second_time_and_says_the_same(
+    checkout: Checkout, connect: Connect, tmp_path: Path
+) -> None:
+    runs = [connect(cache_dir=tmp_path / "cache").secrets(checkout.target) for _ in range(2)]
+
+    assert runs[0] == runs[1]
+    assert runs[1].files_scanned == 2
+
+
+@pytest.mark.parametrize("change", [{"digests": "x"}, {"digests": [3]}, {"tool": 1}, {"rules": "others"}])
+def test_a_cache_of_files_that_does_not_fit_is_not_believed(
+    checkout: Checkout, connect: Connect, tmp_path: Path, made_up: Mint, change: dict[str, object]
+) -> None:
+    cache = tmp_path / "cache"
+    checkout.write({"leaky.ts": token_line(made_up)})
+    connect(cache_dir=cache).secrets(checkout.target)
+    (file,) = cache.glob("tree-*")
+    file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
+
+    assert len(connect(cache_dir=cache).secrets(checkout.target).secrets) == 1
+
+
+def test_many_changed_files_and_odd_names_are_scanned_as_a_tree(
+    checkout: Checkout, connect: Connect, tmp_path: Path, made_up: Mint
+) -> None:
+    cache = tmp_path / "cache"
+    connect(cache_dir=cache).secrets(checkout.target)
+    checkout.write({f"src/{number}.ts": "1\n" for number in range(30)})
+    checkout.write({"-odd\nname.ts": token_line(made_up), "caf\udce9.ts": token_line(made_up)})
+
+    assert len(connect(cache_dir=cache).secrets(checkout.target).secrets) == 2
