@@ -26,12 +26,10 @@ demo: $(VENV)/.demo
 
 test: $(VENV)/.installed
 	.ci/system-packages
-	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n 2 --cov --cov-report= $(ARGS)
 
 # Judges what `make test` has measured.
 coverage: $(VENV)/.installed
-	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
 lint: $(VENV)/.installed
