@@ -207,8 +207,8 @@ class _Audit:
         redactor = self._redactor_of_run()
         configuration, registry = self._load()
         environment = configuration.environment
-        for server in environment.vault:
-            redactor.add(server.token)
+        for credential in environment.credentials:
+            redactor.add(credential)
         plan = make_plan(
             configuration.checklist,
             environment,

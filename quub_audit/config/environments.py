@@ -2,310 +2,56 @@
 
 from __future__ import annotations
 
-import ipaddress
+import glob
 import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import ValidationError
 
-from quub_audit.config.checklist import Policy, Stage
-from quub_audit.config.fields import Distinct, Flag, ItemId, Line, Name, Reason, Strict, written
+from quub_audit.config.checklist import Policy
 from quub_audit.config.mistakes import Mistakes, Steps, listed, nearest
-from quub_audit.config.shape import contradiction, place_of, quietly, read
+from quub_audit.config.shape import place_of, quietly, read
+from quub_audit.config.targets import (
+    REGION,
+    AwsEntry,
+    BackupEntry,
+    EndpointEntry,
+    EnvironmentEntry,
+    EnvironmentsDocument,
+    IdentityEntry,
+    LogEntry,
+    NotApplicableEntry,
+    QuubEntry,
+    RepositoryEntry,
+    SecretEntry,
+    VaultEntry,
+)
 from quub_audit.config.tree import Expanded, File, Listing, Node, Scalar, Table, child, children, plain, read_file
-from quub_audit.config.variables import REFERENCE, Variables, refuse_secrets
+from quub_audit.config.variables import Variables, refuse_secrets
 from quub_audit.model.environment import (
     Account,
+    BackupBucket,
     Endpoint,
     Environment,
+    IdentityProvider,
+    LogSource,
     NotApplicable,
     Quub,
     Region,
     Repository,
     SecretReference,
+    TestClient,
     VaultServer,
 )
 
-N = TypeVar("N", "AwsEntry", "VaultEntry", "EndpointEntry", "RepositoryEntry")
+N = TypeVar("N", "AwsEntry", "VaultEntry", "EndpointEntry", "RepositoryEntry", "IdentityEntry", "LogEntry")
 
 DEFAULT_PORTS = {"https": 443, "wss": 443, "http": 80}
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
-
-_HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])"
-_PORT = r"[0-9]{1,5}"
-_PATH = r"(?:/[^\s?#\x00-\x1f\x7f]*)?"
-_REGION = r"[a-z]{2,4}(?:-[a-z]+){1,2}-[0-9]{1,2}"
-
-
-def _is_of_possible_port(text: str) -> str:
-    try:
-        port = urlsplit(text if "://" in text else f"//{text}").port
-    except ValueError:
-        port = 0
-    if port == 0:
-        raise PydanticCustomError("port", "no port")
-    return text
-
-
-def _as_list(value: object) -> object:
-    return [value] if isinstance(value, dict) else value
-
-
-def _as_token(value: object) -> object:
-    """A token comes from the process environment as a whole, and is nothing while its variable is not set."""
-    if isinstance(value, Expanded) and value.is_reference:
-        return "" if value.is_unset else str(value)
-    raise PydanticCustomError("literal_secret", "a literal secret")
-
-
-def _one_or_several(expected: str) -> Any:
-    """In JSON Schema, a single mapping beside the list of them."""
-
-    def widen(schema: dict[str, Any]) -> None:
-        listing = {key: schema.pop(key) for key in ("type", "items", "minItems") if key in schema}
-        schema["anyOf"] = [listing["items"], listing]
-        schema["description"] = f"{schema.get('description', '')} {expected}".strip()
-
-    return widen
-
-
-Url = Annotated[
-    str,
-    written(
-        rf"(?:https|wss)://{_HOST}(?::{_PORT})?/?", "an address such as https://orders.example.com, without a path"
-    ),
-    AfterValidator(_is_of_possible_port),
-]
-ApiUrl = Annotated[
-    str,
-    written(rf"https://{_HOST}(?::{_PORT})?{_PATH}", "an address such as https://api.quub.fi"),
-    AfterValidator(_is_of_possible_port),
-]
-WsUrl = Annotated[
-    str,
-    written(rf"wss://{_HOST}(?::{_PORT})?{_PATH}", "an address such as wss://ws.quub.fi"),
-    AfterValidator(_is_of_possible_port),
-]
-ServerUrl = Annotated[
-    str,
-    written(
-        rf"https://{_HOST}(?::{_PORT})?{_PATH}|http://(?:localhost|127\.0\.0\.1|\[::1\])(?::{_PORT})?{_PATH}",
-        "an address such as https://vault.example.com:8200; http:// only on this machine",
-    ),
-    AfterValidator(_is_of_possible_port),
-]
-HostAndPort = Annotated[
-    str, written(rf"{_HOST}:{_PORT}", "a host and port such as 203.0.113.7:443"), AfterValidator(_is_of_possible_port)
-]
-UrlPath = Annotated[str, written(r"/[^\s#\x00-\x1f\x7f]*", "a path such as /health")]
-Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
-RegionName = Annotated[str, written(_REGION, "a region such as eu-central-1", "eu-central-1")]
-AccountId = Annotated[str, written(r"[0-9]{12}", "12 digits in quotes", "111122223333")]
-RoleArn = Annotated[
-    str,
-    written(
-        r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\x21-\x7e]+",
-        "the ARN of a role such as arn:aws:iam::111122223333:role/audit",
-    ),
-]
-Token = Annotated[
-    str,
-    BeforeValidator(_as_token),
-    Field(
-        json_schema_extra={
-            "pattern": f"^{REFERENCE}$",
-            "patternErrorMessage": "${NAME}, with the token in the process environment",
-            "examples": ["${VAULT_TOKEN}"],
-        }
-    ),
-]
-
-
-def _as_network(text: str) -> str:
-    try:
-        ipaddress.ip_network(text)
-    except ValueError:
-        raise PydanticCustomError("network", "no network") from None
-    return text
-
-
-Network = Annotated[
-    str,
-    written(r"[0-9A-Fa-f:.]+/[0-9]{1,3}", "a network such as 203.0.113.10/32 or 203.0.113.0/24", "203.0.113.10/32"),
-    AfterValidator(_as_network),
-]
-
-
-class AwsEntry(Strict):
-    """One AWS account."""
-
-    name: Name = ""
-    """What other places call it; the environment's name when it is the only account."""
-    account_id: AccountId
-    """Compared with the caller's identity before anything is asked; a mismatch audits nothing."""
-    regions: Annotated[tuple[RegionName, ...], Field(min_length=1), Distinct]
-    """Where its regional services are looked at; global ones are, in any case."""
-    profile: Line = ""
-    """A profile of the AWS configuration files; the usual chain of credentials when empty."""
-    role_arn: RoleArn = ""
-    """The role to assume, in this account; the run narrows it to what the checklist needs."""
-    external_id: Line = ""
-    """What the role's trust policy asks for."""
-    endpoint_url: ServerUrl = ""
-    """Another endpoint for every service: an emulator, a VPC endpoint."""
-    read_secret_values: Flag = False
-    """Whether values of secrets may be read, to fingerprint them. They are never reported."""
-
-    @model_validator(mode="after")
-    def _has_a_role_of_its_own(self) -> AwsEntry:
-        if self.role_arn and self.role_arn.split(":")[4] != self.account_id:
-            raise contradiction("a role of another account, expected one of the account in account_id", "role_arn")
-        return self
-
-
-class EndpointEntry(Strict):
-    """A public name that the service answers on."""
-
-    name: Name
-    url: Url
-    """https:// or wss://, with the port where it is not 443."""
-    audience: Literal["api", "browser"] = "api"
-    """Browsers may be redirected from http:// and need HSTS; API clients must not be redirected."""
-    paths: Annotated[tuple[UrlPath, ...], Field(min_length=1), Distinct] = ("/",)
-    """What is asked for."""
-    connect_to: HostAndPort = ""
-    """Where to connect to instead of what the name resolves to, to audit a stack before DNS leads to it."""
-    connect_to_plain: HostAndPort = ""
-    """The same for the probe of plain HTTP; port 80 of where `connect_to` leads when empty."""
-    ca_file: Line = ""
-    """PEM file of the authority that signs its chain, relative to this file; the public roots when empty."""
-    closed_ports: Annotated[tuple[Port, ...], Distinct] = ()
-    """Ports that must refuse a connection from where the audit runs."""
-    cdn: Name = ""
-    """The provider of a CDN outside the declared accounts that stands in front of it: cloudflare, fastly ..."""
-    load_balancer: Line = ""
-    """Name or ARN of the AWS load balancer behind it."""
-
-
-class SecretEntry(Strict):
-    """Where a secret is kept; never the secret."""
-
-    store: Literal["secrets-manager", "ssm", "vault"]
-    name: Line
-    """The secret's name or ARN, the parameter's name, or `mount/path` in Vault."""
-    region: RegionName = ""
-    """Of an AWS secret: where it is kept; that of its ARN, else the account's first region, when empty."""
-    account: Name = ""
-    """Of an AWS secret: the name of its account, where the environment has several."""
-    vault: Name = ""
-    """Of a Vault secret: the name of its server, where the environment has several."""
-
-    @model_validator(mode="after")
-    def _fits_its_store(self) -> SecretEntry:
-        strange = ("region", "account") if self.store == "vault" else ("vault",)
-        for key in strange:
-            if getattr(self, key):
-                raise contradiction(f"a secret in {self.store} has none, expected no such key", key)
-        # A variable of another environment may be unset; what stands for it here leads nowhere, and so to an error.
-        if self.store == "vault" and not {"/", "$"} & set(self.name.strip("/")):
-            raise contradiction(
-                "no path in Vault, expected the mount and the path such as secret/production/quub", "name"
-            )
-        return self
-
-
-class QuubEntry(Strict):
-    """The Quub Exchange API as the service uses it."""
-
-    api_url: ApiUrl = ""
-    ws_url: WsUrl = ""
-    api_connect_to: HostAndPort = ""
-    """Where to connect to instead of what the name in `api_url` resolves to."""
-    ca_file: Line = ""
-    """PEM file of the authority that signs Quub's chain, relative to this file; the public roots when empty."""
-    probe_path: UrlPath = ""
-    """A harmless path that wants a valid key; asked only with --allow-active."""
-    secrets: tuple[SecretEntry, ...] = ()
-    """Where the keys for Quub are kept."""
-    egress: Annotated[tuple[Network, ...], Distinct] = ()
-    """The networks that are registered at Quub for the key."""
-
-
-class VaultEntry(Strict):
-    """A HashiCorp Vault or OpenBao server."""
-
-    name: Name = ""
-    """What other places call it; the environment's name when it is the only server."""
-    address: ServerUrl
-    token: Token = ""
-    """`${NAME}` of the variable that holds a token; the file never holds one."""
-    namespace: Line = ""
-    ca_file: Line = ""
-    """PEM file of the authority that signs its chain, relative to this file; the public roots when empty."""
-    read_secret_values: Flag = False
-    """Whether values of secrets may be read, to fingerprint them. They are never reported."""
-
-
-class RepositoryEntry(Strict):
-    """A checkout of the service's code."""
-
-    name: Name
-    path: Line
-    """Relative to this file."""
-    exclude: Annotated[tuple[Line, ...], Distinct] = ()
-    """Globs of files that do not run in production, beside what is left out by default."""
-    history_depth: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] = 5000
-    """Commits of the history that are looked at, the newest first."""
-
-
-class NotApplicableEntry(Strict):
-    """An item that does not apply in this environment, with the reason."""
-
-    item: ItemId
-    reason: Reason
-    """Reports show it."""
-
-
-class EnvironmentEntry(Strict):
-    """One environment, with everything that may be looked at in it."""
-
-    stage: Stage
-    """Which overrides of the checklist hold."""
-    quub: QuubEntry | None = None
-    """The Quub Exchange API."""
-    aws: Annotated[
-        tuple[AwsEntry, ...],
-        Field(min_length=1, json_schema_extra=_one_or_several("One account, or a list of them.")),
-        BeforeValidator(_as_list),
-    ] = ()
-    """AWS accounts."""
-    endpoints: Annotated[tuple[EndpointEntry, ...], Field(min_length=1)] = ()
-    """Public names that the service answers on."""
-    vault: Annotated[
-        tuple[VaultEntry, ...],
-        Field(min_length=1, json_schema_extra=_one_or_several("One server, or a list of them.")),
-        BeforeValidator(_as_list),
-    ] = ()
-    """HashiCorp Vault or OpenBao servers."""
-    repositories: Annotated[tuple[RepositoryEntry, ...], Field(min_length=1)] = ()
-    """Checkouts of the service's code."""
-    not_applicable: tuple[NotApplicableEntry, ...] = ()
-    """Items that do not apply here."""
-
-
-class EnvironmentsDocument(Strict):
-    """Where to look: the environments of one service."""
-
-    service: Line
-    """The service's name, as reports show it."""
-    environments: Annotated[dict[Name, EnvironmentEntry], Field(min_length=1)]
-    """By name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -407,12 +153,19 @@ def _smallest_optional(steps: Steps) -> Steps | None:
     """What can be taken away so that the rest may stand; None for a part of a secret's place, and for the stage."""
     if "secrets" in steps or len(steps) < 2:
         return None
-    required = {"aws": ("account_id", "regions"), "vault": ("address",), "endpoints": ("name", "url")}
+    required = {
+        "aws": ("account_id", "regions"),
+        "vault": ("address",),
+        "endpoints": ("name", "url"),
+        "identity": ("name", "type", "issuer", "organisation"),
+    }
     names = [step for step in steps[1:] if isinstance(step, str)]
     if steps[0] in required and names and names[0] in required[str(steps[0])]:
         return steps[: steps.index(names[0])]
-    if steps[0] in ("repositories", "not_applicable"):
+    if steps[0] in ("repositories", "logs", "backups", "not_applicable"):
         return steps[:2]
+    if "test_client" in steps:
+        return steps[: steps.index("test_client") + 1]
     return steps
 
 
@@ -470,6 +223,14 @@ class _Builder:
             vault=servers,
             repositories=tuple(
                 self._repository(each) for each in self._named(name, node, "repositories", entry.repositories)
+            ),
+            identity=tuple(self._provider(each) for each in self._named(name, node, "identity", entry.identity)),
+            logs=tuple(
+                self._logs(name, index, each, whole, accounts)
+                for index, each in enumerate(self._named(name, node, "logs", entry.logs))
+            ),
+            backups=tuple(
+                self._backups(name, index, each, whole, accounts) for index, each in enumerate(entry.backups)
             ),
             not_applicable=tuple(NotApplicable(item=each.item, reason=each.reason) for each in entry.not_applicable),
         )
@@ -531,6 +292,7 @@ class _Builder:
             closed_ports=entry.closed_ports,
             cdn=entry.cdn,
             load_balancer=entry.load_balancer,
+            login_path=entry.login_path,
         )
 
     def _repository(self, entry: RepositoryEntry) -> Repository:
@@ -540,6 +302,50 @@ class _Builder:
             exclude=entry.exclude,
             history_depth=entry.history_depth,
         )
+
+    def _provider(self, entry: IdentityEntry) -> IdentityProvider:
+        client = entry.test_client
+        return IdentityProvider(
+            name=entry.name,
+            type=entry.type,
+            issuer=entry.issuer,
+            realm=entry.realm,
+            organisation=entry.organisation,
+            admin_url=entry.admin_url,
+            admin_client_id=entry.admin_client_id,
+            admin_client_secret=entry.admin_client_secret,
+            admin_token=entry.admin_token,
+            test_client=TestClient(**client.model_dump()) if client else None,
+            access_token=entry.access_token,
+            id_token=entry.id_token,
+            connect_to=entry.connect_to,
+            ca_file=self._path(entry.ca_file),
+        )
+
+    def _logs(
+        self, environment: str, index: int, entry: LogEntry, node: Node, accounts: tuple[Account, ...]
+    ) -> LogSource:
+        region = self._region(("logs", index), entry, environment, node, accounts) if entry.groups else None
+        folder = glob.escape(str(self.folder))
+        files = tuple(os.path.normpath(Path(folder) / each) for each in entry.files)
+        return LogSource(name=entry.name, region=region, groups=entry.groups, files=files)
+
+    def _backups(
+        self, environment: str, index: int, entry: BackupEntry, node: Node, accounts: tuple[Account, ...]
+    ) -> BackupBucket:
+        region = self._region(("backups", index), entry, environment, node, accounts)
+        return BackupBucket(region=region, bucket=entry.bucket, prefix=entry.prefix)
+
+    def _region(
+        self, steps: Steps, entry: LogEntry | BackupEntry, environment: str, node: Node, accounts: tuple[Account, ...]
+    ) -> Region:
+        """Where something in AWS is; `node` is the environment before anything was left out for want of a variable."""
+        if child(node, "aws") is None:
+            text = "missing, expected the account that it is in under `aws`"
+            self.mistakes.add(place_of(node, *steps), (environment, *steps, "account"), text)
+        name = self._target("account", "aws", entry.account, environment, steps, node)
+        first = next((each.region_names[0] for each in accounts if each.name == name), "")
+        return Region(account=name, name=entry.region or first)
 
     def _quub(self, environment: str, entry: QuubEntry, secrets: tuple[SecretReference, ...]) -> Quub:
         return Quub(
@@ -574,9 +380,9 @@ class _Builder:
         )
 
     def _target(self, key: str, kind: str, wanted: str, environment: str, steps: Steps, node: Node) -> str:
-        """The name of the account or server that keeps a secret.
+        """The name of the account or server that keeps a secret, logs or dumps.
 
-        Where none is declared, or it was left out, the name leads nowhere: a secret is never looked for elsewhere.
+        Where none is declared, or it was left out, the name leads nowhere: they are never looked for elsewhere.
         """
         names = _names(node, kind, environment)
         problem = ""
@@ -610,7 +416,7 @@ class _Arn:
 
     @classmethod
     def of(cls, text: str) -> _Arn | None:
-        match = re.fullmatch(rf"arn:aws[a-z-]*:(?:secretsmanager|ssm):({_REGION}):([0-9]{{12}}):.+", text)
+        match = re.fullmatch(rf"arn:aws[a-z-]*:(?:secretsmanager|ssm):({REGION}):([0-9]{{12}}):.+", text)
         return cls(region=match[1], account_id=match[2]) if match else None
 
 

@@ -41,7 +41,7 @@ def _checklist() -> dict[str, Any]:
 
 
 def _environments() -> dict[str, Any]:
-    from quub_audit.config.environments import EnvironmentsDocument
+    from quub_audit.config.targets import EnvironmentsDocument
 
     schema = _rewritten(_written(EnvironmentsDocument), _or_variable)
     schema["$defs"]["Variable"] = VARIABLE

@@ -120,7 +120,7 @@ class Spot:
         if kind == CONTRADICTION:
             return str(context["text"])
         if kind == "literal_secret" and isinstance(self.node, Scalar) and self.node.value is not None:
-            return f"a token that stands in the file, expected {self._expected(self._schema)}"
+            return f"a {context['what']} that stands in the file, expected {self._expected(self._schema)}"
         if kind in ("value_error", "assertion_error"):
             return message.partition(", ")[2] or message
         if kind == "extra_forbidden":

@@ -150,6 +150,11 @@ class VaultServer:
     ca_file: str = ""
     read_secret_values: bool = False
 
+    @property
+    def credentials(self) -> tuple[str, ...]:
+        """Every credential that the declaration holds."""
+        return (self.token,) if self.token else ()
+
     def __str__(self) -> str:
         return self.name
 
@@ -194,6 +199,14 @@ class IdentityProvider:
     id_token: str = ""
     connect_to: str = ""
     ca_file: str = ""
+
+    @property
+    def credentials(self) -> tuple[str, ...]:
+        """Every credential that the declaration holds."""
+        client = self.test_client
+        of_client = (client.client_secret, client.password) if client else ()
+        own = (self.admin_client_secret, self.admin_token, self.access_token, self.id_token)
+        return tuple(value for value in (*own, *of_client) if value)
 
     def __str__(self) -> str:
         return self.name
@@ -293,6 +306,14 @@ class Environment:
             "backups": bool(self.backups),
         }
         return frozenset(kind for kind, is_there in declared.items() if is_there)
+
+    @property
+    def credentials(self) -> tuple[str, ...]:
+        """Every credential that this environment and its siblings hold, which no output may show."""
+        of_servers = (value for server in self.vault for value in server.credentials)
+        of_providers = (value for provider in self.identity for value in provider.credentials)
+        of_siblings = (value for sibling in self.siblings for value in sibling.credentials)
+        return (*of_servers, *of_providers, *of_siblings)
 
     def __str__(self) -> str:
         return f"{self.service} {self.name}"

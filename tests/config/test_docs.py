@@ -26,9 +26,15 @@ def test_the_examples_can_be_used_together(folder: Folder) -> None:
     assert sorted(files) == ["attestations", "checklist", "environments", "waivers"]
     folder.write(team=files.pop("checklist"), **files)
 
-    configuration = folder.load(environ={"VAULT_TOKEN": "t"})
+    environment = files["environments"]
+    variables = set(re.findall(r"\$\{([A-Z_]+)\}", environment)) - {"NAME"}
 
-    assert configuration.environment.kinds == {"aws", "endpoints", "quub", "repositories", "vault"}
+    configuration = folder.load(environ=dict.fromkeys(variables, "t"))
+
+    assert configuration.environment.kinds == {
+        *("aws", "endpoints", "quub", "repositories", "vault"),
+        *("identity", "logs", "backups"),
+    }
     assert configuration.checklist.max_waiver_days[Severity.CRITICAL] == 7
     assert configuration.checklist.items[-1].id == "security.network.partner-tls"
     assert (len(configuration.waivers), len(configuration.attestations)) == (1, 1)
@@ -39,7 +45,7 @@ def test_every_key_of_the_files_is_on_the_page() -> None:
 
     text = PAGE.read_text()
 
-    for name in ("checklist", "waivers", "attestations"):
+    for name in ("checklist", "environments", "waivers", "attestations"):
         for definition in [json_schema(name), *json_schema(name).get("$defs", {}).values()]:
             for key in definition.get("properties", {}):
                 assert re.search(rf"\b{key}\b", text), key

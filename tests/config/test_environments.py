@@ -3,10 +3,20 @@
 
 from __future__ import annotations
 
+import glob
+import gzip
+from datetime import UTC, datetime
+from pathlib import Path
+
 import pytest
 
+from quub_audit.connectors.base import Ledger
+from quub_audit.connectors.evidence import read_bundle, write_bundle
 from quub_audit.errors import ConfigurationError, UsageError
-from quub_audit.model.environment import Region
+from quub_audit.facts.seal import Redactor
+from quub_audit.model.environment import BackupBucket, IdentityProvider, LogSource, Region
+from quub_audit.model.environment import TestClient as ProbeClient
+from quub_audit.registry import Registry
 from tests.config.folder import SMALLEST, Folder
 
 AWS = """\
@@ -15,7 +25,7 @@ AWS = """\
         account_id: "111122223333"
         regions: [eu-central-1]
 """
-KNOWN = "aws, endpoints, not_applicable, quub, repositories, stage or vault"
+KNOWN = "aws, backups, endpoints, identity, logs, not_applicable, quub, repositories, stage or vault"
 
 
 def below(text: str) -> str:
@@ -273,6 +283,136 @@ quub:
             "environments.yaml:5:47: production.vault.token: a token that stands in the file, expected ${NAME}, with the token in the process environment"
         ],
     ),
+    "providers that are not of their type": (
+        below(
+            """
+identity:
+  - {name: a, type: keycloack, issuer: "https://a.test"}
+  - {name: b, type: oidc, issuer: "https://b.test", realm: orders}
+  - {name: c, type: github, organisation: orders, admin_token: "${REGION}", test_client: {client_id: p, client_secret: "${REGION}"}}
+  - {name: d, type: keycloak, issuer: "https://d.test", organisation: orders}
+  - {name: e, type: oidc}
+  - {name: f, type: github, organisation: orders}
+  - {name: g, type: keycloak, issuer: "https://g.test", admin_client_id: audit}
+  - {name: b, type: oidc, issuer: "https://b.test"}
+"""
+        ),
+        [
+            'environments.yaml:6:25: production.identity[0].type: "keycloack", expected keycloak, oidc or github; did you mean keycloak?',
+            "environments.yaml:7:64: production.identity[1].realm: a provider of type oidc has none, expected no such key",
+            "environments.yaml:8:81: production.identity[2].test_client: a provider of type github has none, expected no such key",
+            "environments.yaml:9:75: production.identity[3].organisation: a provider of type keycloak has none, expected no such key",
+            "environments.yaml:10:9: production.identity[4].issuer: missing, a provider of type oidc needs it",
+            "environments.yaml:11:9: production.identity[5].admin_token: missing, a provider of type github needs it",
+            "environments.yaml:12:9: production.identity[6].admin_client_secret: missing, the admin client needs both",
+        ],
+    ),
+    "two providers of one name": (
+        below(
+            "identity: [{name: a, type: oidc, issuer: 'https://a.test'}, {name: a, type: oidc, issuer: 'https://b.test'}]"
+        ),
+        ["environments.yaml:5:72: production.identity[1].name: the name is there twice, first at identity[0]"],
+    ),
+    "an issuer over plain HTTP": (
+        below("identity: [{name: a, type: oidc, issuer: 'http://login.internal/'}]"),
+        [
+            'environments.yaml:5:46: production.identity[0].issuer: "http://login.internal/", expected an address such as https://login.example.com; http:// only on this machine'
+        ],
+    ),
+    "credentials of providers that stand in the file": (
+        below(
+            """
+identity:
+  - {name: a, type: keycloak, issuer: "https://a.test", admin_client_id: audit, admin_client_secret: hunter2}
+  - {name: b, type: github, organisation: orders, admin_token: "${TOKEN:-hunter2}"}
+  - {name: c, type: oidc, issuer: "https://c.test", access_token: "x${REGION}", id_token: hunter2}
+  - {name: d, type: oidc, issuer: "https://d.test", test_client: {client_id: p, client_secret: hunter2, grant: password, username: u, password: hunter2}}
+"""
+        ),
+        [
+            f"environments.yaml:{line}:{column}: production.identity[{line - 6}].{key}: a {what} that stands in the file, expected ${{NAME}}, with the {what} in the process environment"
+            for line, column, key, what in [
+                (6, 106, "admin_client_secret", "secret"),
+                (7, 68, "admin_token", "token"),
+                (8, 71, "access_token", "token"),
+                (8, 95, "id_token", "token"),
+                (9, 100, "test_client.client_secret", "secret"),
+                (9, 149, "test_client.password", "password"),
+            ]
+        ],
+    ),
+    "test clients that do not fit their grant": (
+        below(
+            """
+identity:
+  - {name: a, type: oidc, issuer: "https://a.test", test_client: {client_id: p}}
+  - {name: b, type: oidc, issuer: "https://b.test", test_client: {client_id: p, client_secret: "${REGION}", username: u}}
+  - {name: c, type: oidc, issuer: "https://c.test", test_client: {client_id: p, grant: password, username: u}}
+  - {name: d, type: oidc, issuer: "https://d.test", test_client: {client_id: p, client_secret: "${REGION}"}, id_token: "${REGION}"}
+  - {name: e, type: oidc, issuer: "https://e.test", test_client: {client_id: p, grant: implicit}}
+"""
+        ),
+        [
+            "environments.yaml:6:57: production.identity[0].test_client.client_secret: missing, the grant client_credentials needs it",
+            "environments.yaml:7:123: production.identity[1].test_client.username: the grant client_credentials has no user, expected no such key",
+            "environments.yaml:8:57: production.identity[2].test_client.password: missing, the grant password needs it",
+            "environments.yaml:9:57: production.identity[3].test_client: a token is given beside it, expected one of both",
+            'environments.yaml:10:92: production.identity[4].test_client.grant: "implicit", expected client_credentials or password',
+        ],
+    ),
+    "logs and dumps": (
+        below(
+            """
+logs:
+  - {name: a}
+  - {name: b, groups: [/x], files: [x.log]}
+  - {name: c, files: [x.log], region: eu-west-1}
+  - {name: d, groups: []}
+  - {name: e, groups: ["/x y"]}
+backups:
+  - {bucket: Dumps}
+  - {prefix: daily/}
+  - {bucket: dumps, account: productoin}
+  - {bucket: dumps}
+"""
+        )
+        + AWS,
+        [
+            "environments.yaml:6:9: production.logs[0]: neither groups nor files, expected one of them",
+            "environments.yaml:7:33: production.logs[1].files: there are groups beside them, expected one of both",
+            "environments.yaml:8:43: production.logs[2].region: files are in no account, expected no such key",
+            "environments.yaml:9:19: production.logs[3].groups: an empty list, expected a list of texts, at least one",
+            'environments.yaml:10:28: production.logs[4].groups[0]: "/x y", expected the start of a log group\'s name such as /ecs/orders',
+            'environments.yaml:12:18: production.backups[0].bucket: "Dumps", expected the name of a bucket such as orders-dumps',
+            "environments.yaml:13:9: production.backups[1].bucket: missing, expected the name of a bucket such as orders-dumps",
+        ],
+    ),
+    "logs and dumps of accounts that are not declared": (
+        below(
+            """
+logs: [{name: a, groups: [/x], account: productoin}, {name: a, groups: [/y]}]
+backups: [{bucket: dumps, account: productoin}]
+"""
+        )
+        + AWS,
+        [
+            "environments.yaml:5:45: production.logs[0].account: there is no such target under `aws`; did you mean production?",
+            "environments.yaml:5:65: production.logs[1].name: the name is there twice, first at logs[0]",
+            "environments.yaml:6:40: production.backups[0].account: there is no such target under `aws`; did you mean production?",
+        ],
+    ),
+    "logs and dumps where no account is declared": (
+        below("logs: [{name: a, groups: [/x]}]\nbackups: [{bucket: dumps}, {bucket: dumps}]"),
+        [
+            "environments.yaml:6:32: production.backups[1]: the same value twice, expected each once",
+        ],
+    ),
+    "dumps where no account is declared": (
+        below("backups: [{bucket: dumps}]"),
+        [
+            "environments.yaml:5:15: production.backups[0].account: missing, expected the account that it is in under `aws`",
+        ],
+    ),
     "a depth of no commits": (
         below("repositories: [{name: r, path: ., history_depth: 0}]"),
         [
@@ -391,20 +531,47 @@ environments:
         closed_ports: [22, 6379]
         cdn: cloudflare
         load_balancer: orders
+        login_path: /login?next=/
       - {name: stream, url: wss://stream.orders.test}
     vault: {address: "https://vault.test:8200/", namespace: team/a, token: "${TOKEN}"}
     repositories:
       - {name: app, path: ., exclude: ["tools/**"], history_depth: 100}
+    identity:
+      - name: login
+        type: keycloak
+        issuer: https://login.test/realms/orders
+        realm: orders
+        admin_url: http://127.0.0.1:8080/auth
+        admin_client_id: audit
+        admin_client_secret: ${ADMIN}
+        test_client: {client_id: probe, client_secret: "${PROBE}", grant: password, username: u, password: "${PASSWORD}"}
+        connect_to: 127.0.0.1:8443
+        ca_file: ca.pem
+      - {name: partners, type: oidc, issuer: "https://partners.test/", access_token: "${ACCESS}", id_token: "${ID}"}
+      - {name: code, type: github, organisation: orders-team, admin_token: "${CODE}"}
+    logs:
+      - {name: cloud, groups: [/ecs/orders, /aws/lambda/orders-], account: main}
+      - {name: far, groups: [/ecs/orders], account: main, region: eu-west-1}
+      - {name: disk, files: ["../logs/**/*.log", /var/log/orders.log]}
+    backups:
+      - {bucket: orders-dumps, prefix: daily/, account: logs}
+      - {bucket: orders.archive, account: main, region: eu-west-1}
     not_applicable:
       - {item: security.network.ddos-protection, reason: it faces no network at all}
 """
     )
 
-    environment = folder.load(environ={"TOKEN": "from the environment"}).environment
+    given = {
+        name: f"{name.lower()} from outside" for name in ("TOKEN", "ADMIN", "PROBE", "PASSWORD", "ACCESS", "ID", "CODE")
+    }
+    environment = folder.load(environ=given).environment
 
     main, logs = environment.aws
     web, stream = environment.endpoints
-    assert environment.kinds == {"quub", "aws", "endpoints", "vault", "repositories"}
+    assert environment.kinds == {
+        *("quub", "aws", "endpoints", "vault", "repositories"),
+        *("identity", "logs", "backups"),
+    }
     assert (main.profile, main.external_id, main.endpoint_url) == ("audit", "orders", "http://127.0.0.1:5000")
     assert main.read_secret_values
     assert not logs.read_secret_values
@@ -413,7 +580,9 @@ environments:
     assert (web.audience, web.paths, web.closed_ports) == ("browser", ("/", "/login"), (22, 6379))
     assert (stream.port, stream.paths, stream.is_websocket) == (443, ("/",), True)
     assert (environment.vault[0].name, environment.vault[0].address) == ("production", "https://vault.test:8200")
-    assert environment.vault[0].token == "from the environment"
+    assert environment.vault[0].token == "token from outside"
+    assert sorted(environment.credentials) == sorted(given.values())
+    assert web.login_path == "/login?next=/"
     assert environment.not_applicable[0].reason == "it faces no network at all"
     assert environment.repositories[0].history_depth == 100
     assert environment.quub is not None
@@ -424,6 +593,82 @@ environments:
         (Region(account="logs", name="eu-north-1"), "", "production"),
         (Region(account="main", name="eu-central-1"), "", "production"),
     ]
+
+    assert environment.identity == (
+        IdentityProvider(
+            name="login",
+            type="keycloak",
+            issuer="https://login.test/realms/orders",
+            realm="orders",
+            admin_url="http://127.0.0.1:8080/auth",
+            admin_client_id="audit",
+            admin_client_secret="admin from outside",
+            test_client=ProbeClient(
+                client_id="probe",
+                client_secret="probe from outside",
+                grant="password",
+                username="u",
+                password="password from outside",
+            ),
+            connect_to="127.0.0.1:8443",
+            ca_file=str(folder.path / "ca.pem"),
+        ),
+        IdentityProvider(
+            name="partners",
+            type="oidc",
+            issuer="https://partners.test/",
+            access_token="access from outside",
+            id_token="id from outside",
+        ),
+        IdentityProvider(name="code", type="github", organisation="orders-team", admin_token="code from outside"),
+    )
+    assert environment.logs == (
+        LogSource(
+            name="cloud",
+            region=Region(account="main", name="eu-central-1"),
+            groups=("/ecs/orders", "/aws/lambda/orders-"),
+        ),
+        LogSource(name="far", region=Region(account="main", name="eu-west-1"), groups=("/ecs/orders",)),
+        LogSource(
+            name="disk",
+            files=(f"{glob.escape(str(folder.path.parent))}/logs/**/*.log", "/var/log/orders.log"),
+        ),
+    )
+    assert environment.backups == (
+        BackupBucket(region=Region(account="logs", name="eu-north-1"), bucket="orders-dumps", prefix="daily/"),
+        BackupBucket(region=Region(account="main", name="eu-west-1"), bucket="orders.archive"),
+    )
+
+
+def test_no_credential_of_the_environment_or_its_siblings_goes_into_a_bundle(folder: Folder) -> None:
+    provider = "identity: [{name: a, type: oidc, issuer: 'https://a.test', test_client: {client_id: p, client_secret: '${S}'}}]"
+    vault = "vault: {address: 'https://v.test', token: '${T}'}"
+    folder.write(environments=below(provider) + f"  staging:\n    stage: staging\n    {vault}\n    {provider}\n")
+    environment = folder.load(environ={"S": "client secret", "T": "vault token"}).environment
+    path = folder.path / "bundle"
+
+    write_bundle(path, Ledger(), Redactor(), environment=environment, recorded_at=datetime.now(UTC), commit="")
+
+    kept = gzip.decompress(path.read_bytes()).decode()
+    assert sorted(environment.credentials) == ["client secret", "client secret", "vault token"]
+    assert "client secret" not in kept
+    assert "vault token" not in kept
+    assert read_bundle(path).environment.credentials == ()
+
+
+def test_a_folder_with_the_characters_of_a_glob_finds_its_own_logs_alone(
+    tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = tmp_path / "a[b]*"
+    odd.mkdir()
+    (odd / "x.log").touch()
+    monkeypatch.chdir(odd)
+    folder = Folder(odd, registry)
+    folder.write(environments=below("logs: [{name: disk, files: ['*.log']}]"))
+
+    (source,) = folder.load().environment.logs
+
+    assert glob.glob(source.files[0]) == [str(odd / "x.log")]  # noqa: PTH207  the globs are absolute
 
 
 def test_the_only_account_takes_the_name_of_its_environment_and_may_stand_alone(folder: Folder) -> None:
@@ -515,6 +760,15 @@ endpoints: [{name: a, url: "https://${SUB:-www}.${DOMAIN}:${PORT}", load_balance
       - {name: a, url: "${STAGING_URL}"}
       - {name: b, url: "https://b.test", connect_to: "${STAGING_ADDRESS}"}
     repositories: [{name: r, path: "${CHECKOUT}"}]
+    identity:
+      - {name: a, type: oidc, issuer: "${ISSUER}"}
+      - {name: b, type: "${TYPE}", issuer: "https://b.test"}
+      - {name: c, type: keycloak, issuer: "https://c.test", admin_client_id: audit, admin_client_secret: "${ADMIN}"}
+      - {name: d, type: oidc, issuer: "https://d.test", test_client: {client_id: p, grant: "${GRANT}", username: u}}
+    logs:
+      - {name: l, files: ["${LOGS}/*.log"]}
+      - {name: m, groups: ["${GROUP} x"]}
+    backups: [{bucket: "${BUCKET}"}]
     quub:
       api_url: "${STAGING_QUUB}"
       egress: ["${EGRESS}"]
@@ -529,6 +783,13 @@ endpoints: [{name: a, url: "https://${SUB:-www}.${DOMAIN}:${PORT}", load_balance
         assert [(endpoint.name, endpoint.connect_to) for endpoint in staging.endpoints] == [("b", "")]
         assert staging.quub is not None
         assert (staging.quub.api_url, staging.quub.egress) == ("", ())
+        assert [(each.name, each.admin_client_secret, each.test_client) for each in staging.identity] == [
+            ("c", "", None),
+            ("d", "", None),
+        ]
+        assert [source.name for source in staging.logs] == ["l"]
+        assert staging.backups == ()
+        assert staging.credentials == ()
 
     def test_secrets_of_another_environment_stay_by_a_name_that_leads_nowhere(self, folder: Folder) -> None:
         folder.write(

@@ -17,7 +17,7 @@ from quub_audit.config.checklist import builtin_path
 from quub_audit.errors import ConfigurationError, UsageError
 from quub_audit.reporters.document import dump_result
 from tests.config.folder import SMALLEST, Folder
-from tests.config.trees import ATTESTATIONS, CHECKLIST, EXAMPLE, WAIVERS, Way, places, put, renamed, without
+from tests.config.trees import ATTESTATIONS, CHECKLIST, EXAMPLE, VARIABLES, WAIVERS, Way, places, put, renamed, without
 from tests.reporters.results import CASES as RESULTS
 
 ROOT = builtin_path().parent
@@ -132,7 +132,7 @@ def _mistakes(folder: Folder, name: str, tree: Any) -> list[str]:
     files: dict[str, str] = {"environments": SMALLEST, "team" if name == "checklist" else name: json.dumps(tree)}
     folder.write(**files)
     try:
-        folder.load(environ={"VAULT_TOKEN": "t", "X": "x", "ACCOUNT": "111122223333", "HOST": "orders.test"})
+        folder.load(environ={**VARIABLES, "X": "x", "ACCOUNT": "111122223333", "HOST": "orders.test"})
     except ConfigurationError as error:
         return list(error.mistakes)
     except UsageError as error:

@@ -43,17 +43,63 @@ EXAMPLE: dict[str, Any] = {
                     "closed_ports": [22],
                     "cdn": "fastly",
                     "load_balancer": "orders",
+                    "login_path": "/login",
                 }
             ],
             "vault": [
                 {"name": "main", "address": "https://vault.test", "token": "${VAULT_TOKEN}", "namespace": "team"}
             ],
             "repositories": [{"name": "app", "path": ".", "exclude": ["tools/**"], "history_depth": 10}],
+            "identity": [
+                {
+                    "name": "login",
+                    "type": "keycloak",
+                    "issuer": "https://login.test/realms/orders",
+                    "realm": "orders",
+                    "admin_url": "https://admin.login.test",
+                    "admin_client_id": "audit",
+                    "admin_client_secret": "${ADMIN_SECRET}",
+                    "test_client": {
+                        "client_id": "probe",
+                        "client_secret": "${PROBE_SECRET}",
+                        "grant": "password",
+                        "username": "probe",
+                        "password": "${PROBE_PASSWORD}",
+                        "scope": "openid offline_access",
+                    },
+                    "connect_to": "127.0.0.1:8443",
+                    "ca_file": "ca.pem",
+                },
+                {
+                    "name": "partners",
+                    "type": "oidc",
+                    "issuer": "https://partners.test/",
+                    "access_token": "${ACCESS_TOKEN}",
+                    "id_token": "${ID_TOKEN}",
+                },
+                {"name": "code", "type": "github", "organisation": "orders", "admin_token": "${CODE_TOKEN}"},
+            ],
+            "logs": [
+                {"name": "cloud", "groups": ["/ecs/orders"], "account": "production", "region": "eu-central-1"},
+                {"name": "disk", "files": ["logs/**/*.log"]},
+            ],
+            "backups": [{"bucket": "dumps", "prefix": "daily/", "account": "production", "region": "eu-central-1"}],
             "not_applicable": [{"item": "security.network.ddos-protection", "reason": "it faces no network at all"}],
         },
         "staging": {"stage": "staging", "endpoints": [{"name": "api", "url": "https://staging.orders.test"}]},
     },
 }
+
+VARIABLES = {
+    "VAULT_TOKEN": "t",
+    "ADMIN_SECRET": "s",
+    "PROBE_SECRET": "s",
+    "PROBE_PASSWORD": "p",
+    "ACCESS_TOKEN": "a",
+    "ID_TOKEN": "i",
+    "CODE_TOKEN": "c",
+}
+"""What the example takes from the process environment."""
 
 CHECKLIST: dict[str, Any] = {
     "version": "1",
