@@ -78,6 +78,7 @@ class IdentityConnector:
         Raises Refused before anything is sent where tokens would have to be asked for and active checks are not
         allowed; Denied where the client is given none; Malformed, Absent and the errors of the way there.
         """
+        self._strike(provider)
         if provider.access_token or provider.id_token:
             return self._ledger.ask(_question(provider, "tokens given"), lambda: self._given(provider))
         client = self._test_client(provider)
@@ -91,6 +92,7 @@ class IdentityConnector:
         Where the first use gives no other token there is no wait: the same one is used again at once.
         Raises as `tokens`; TimedOut, before anything is sent, where the check has too little time to wait.
         """
+        self._strike(provider)
         client = self._test_client(provider)
         if client is None:
             return None

@@ -29,6 +29,8 @@ LONGEST_TOKEN = 64 * 1024
 MAX_KEYS = 100
 """Keys of a JWKS that are tried."""
 
+LEAST_RSA_BITS = 2048
+
 ASYMMETRIC = (
     "RS256",
     "RS384",
@@ -114,6 +116,8 @@ def flaws_of_keys(keys: Sequence[Mapping[str, Any]]) -> str:
         return "the JWKS publishes a symmetric key, with which anybody can sign"
     if any(isinstance(key.get(part), str) for key in keys for part in _PRIVATE_PARTS):
         return "the JWKS publishes a private key, with which anybody can sign"
+    if any(_is_weak(key) for key in keys):
+        return f"the JWKS publishes an RSA key of fewer than {LEAST_RSA_BITS} bits"
     return ""
 
 
@@ -284,16 +288,44 @@ def _candidates(header: Mapping[str, Any], keys: Sequence[Mapping[str, Any]]) ->
 def _is_signed_by(key: Mapping[str, Any], text: str, algorithm: str) -> bool:
     from joserfc import jws
     from joserfc.errors import JoseError
-    from joserfc.jwk import import_key
 
-    registry = jws.JWSRegistry(algorithms=[algorithm], strict_check_header=False)
-    registry.max_header_length = registry.max_payload_length = LONGEST_TOKEN  # a chain in x5c is longer than usual
+    public = _public_key(key)
+    if public is None or algorithm not in jws.JWSRegistry.algorithms:
+        return False
+
+    class Registry(jws.JWSRegistry):
+        """The one algorithm of the token; its own would warn of EdDSA by that name (RFC 9864), which is in wide use."""
+
+        max_header_length = max_payload_length = LONGEST_TOKEN  # a chain in x5c is longer than usual
+
+        def get_alg(self, name: str) -> Any:
+            return self.algorithms[algorithm]
+
     try:
-        public = import_key({name: value for name, value in key.items() if name not in _PRIVATE_PARTS})
-        jws.deserialize_compact(text, public, algorithms=[algorithm], registry=registry)
-    except (JoseError, ValueError, TypeError, KeyError, AttributeError):  # a JWK may hold anything
+        jws.deserialize_compact(text, public, registry=Registry(algorithms=[algorithm], strict_check_header=False))
+    except (JoseError, ValueError, TypeError, KeyError):  # a header may hold anything
         return False
     return True
+
+
+def _public_key(key: Mapping[str, Any]) -> Any:
+    """The public half of a JWK, or None where it cannot be read, is no key to verify with, or is too weak to try."""
+    from joserfc.errors import JoseError
+    from joserfc.jwk import import_key
+
+    if key.get("kty") not in ("RSA", "EC", "OKP") or _is_weak(key):
+        return None
+    try:
+        return import_key({name: value for name, value in key.items() if name not in _PRIVATE_PARTS})
+    except (JoseError, ValueError, TypeError, KeyError, AttributeError):  # a JWK may hold anything
+        return None
+
+
+def _is_weak(key: Mapping[str, Any]) -> bool:
+    """An RSA key below what RFC 7518, section 3.3, demands."""
+    modulus = key.get("n")
+    raw = _decoded(modulus) if key.get("kty") == "RSA" and isinstance(modulus, str) else None
+    return raw is not None and int.from_bytes(raw, "big").bit_length() < LEAST_RSA_BITS
 
 
 def _is_confused(parts: _Parts, algorithm: str, keys: Sequence[Mapping[str, Any]]) -> bool:
@@ -309,9 +341,6 @@ def _is_confused(parts: _Parts, algorithm: str, keys: Sequence[Mapping[str, Any]
 
 
 def _public_bytes(key: Mapping[str, Any]) -> Iterator[bytes]:
-    from joserfc.errors import JoseError
-    from joserfc.jwk import import_key
-
     for spaces in ((",", ":"), (", ", ": ")):
         yield json.dumps(key, separators=spaces).encode()
         yield json.dumps(key, separators=spaces, sort_keys=True).encode()
@@ -322,13 +351,9 @@ def _public_bytes(key: Mapping[str, Any]) -> Iterator[bytes]:
         if isinstance(text, str):
             yield text.encode("utf-8", "replace")
             yield _decoded(text) or b""
-    try:
-        public: Any = import_key({name: value for name, value in key.items() if name not in _PRIVATE_PARTS})
-        raw = public.get_op_key("verify") if public.key_type != "oct" else None
-    except (JoseError, ValueError, TypeError, KeyError, AttributeError):
-        return
-    if raw is not None:
-        yield from _serialised(raw)
+    public = _public_key(key)
+    if public is not None:
+        yield from _serialised(public.public_key)
 
 
 def _serialised(public: Any) -> Iterator[bytes]:
