@@ -1,6 +1,6 @@
 """Amazon Web Services: reads, all pages, each once, by credentials whose account was compared with the declared one.
 
-botocore is used without boto3, which adds half of its own time to the start and nothing that is needed here.
+All that is promised here hangs on the events of the botocore session below each of boto3's.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from quub_audit.facts.seal import Fingerprint, Sealer
 from quub_audit.model.environment import Account, Region, SecretReference
 
 if TYPE_CHECKING:
+    import boto3
     from botocore.credentials import Credentials
-    from botocore.session import Session
 
 ATTEMPTS = 5
 """How often a question is sent when AWS asks to slow down or fails for a moment."""
@@ -270,7 +270,7 @@ class _Access:
         self._building = threading.RLock()
         self._sessions: Sessions | None = None
         self._credentials: Credentials | None = None
-        self._by_judge: dict[Judge, Session] = {}
+        self._by_judge: dict[Judge, boto3.Session] = {}
         self._clients: dict[tuple[str, str, Judge], Any] = {}
 
     def identity(self) -> Identity:
