@@ -147,7 +147,10 @@ class View:
         self.checkout = checkout
         self._children = children
         self._git = find_git()
-        self.folder = Path(tempfile.mkdtemp(prefix="quub-audit-git-"))
+        try:
+            self.folder = Path(tempfile.mkdtemp(prefix="quub-audit-git-"))
+        except OSError as error:
+            raise Unsupported(f"no temporary folder can be made: {error}", next_step="set TMPDIR") from error
         try:
             self._build()
         except OSError as error:

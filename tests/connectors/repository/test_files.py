@@ -389,13 +389,12 @@ def test_a_bad_glob_of_the_environment_is_malformed(checkout: Checkout, connecto
         connector.files(checkout.declared(exclude=("!",)))
 
 
-def test_a_git_folder_that_may_not_be_read_is_malformed(
+def test_without_a_temporary_folder_the_reason_is_said(
     checkout: Checkout, connector: RepositoryConnector, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "nowhere"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
 
-    with pytest.raises(Malformed, match="cannot be read"):
+    with pytest.raises(Unsupported, match="no temporary folder can be made"):
         connector.files(checkout.target)
 
 
