@@ -14,7 +14,7 @@ from pathlib import Path
 from textwrap import dedent
 
 COMMAND = Path(sys.executable).with_name("quub-audit")
-INHERITED = ("PATH", "SYSTEMROOT", "TMPDIR", "COVERAGE_PROCESS_START", "COVERAGE_FILE")
+INHERITED = ("PATH", "SYSTEMROOT", "TMPDIR", "COVERAGE_PROCESS_CONFIG")
 """All that a command under test may know of the machine: no CI, NO_COLOR, AWS_*, GITHUB_* or proxy."""
 
 HEAD = """
@@ -209,7 +209,8 @@ class Shop:
             bufsize=0,
         ) as process:
             try:
-                wait_for(self.begun.exists)
+                wait_for(lambda: self.begun.exists() or process.poll() is not None)
+                assert process.poll() is None, process.communicate()[1].decode()
                 yield process
             finally:
                 process.kill()
