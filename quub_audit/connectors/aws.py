@@ -25,8 +25,8 @@ from quub_audit.connectors.aws_errors import (
     short_arn,
     status_of,
 )
-from quub_audit.connectors.aws_guard import Judge, judge_read, judge_value_read
-from quub_audit.connectors.aws_pages import Pagination, merge_pages, pagination_of
+from quub_audit.connectors.aws_guard import Judge, judge_log_read, judge_read, judge_value_read
+from quub_audit.connectors.aws_pages import Pagination, each_page, merge_pages, pagination_of
 from quub_audit.connectors.aws_policy import session_policy
 from quub_audit.connectors.aws_report import wait_for_report
 from quub_audit.connectors.aws_seal import as_fact
@@ -160,6 +160,14 @@ class AwsConnector:
         for value in values.values():
             self._sealer.seal(value)
         return values
+
+    def log_pages(self, region: Region, **parameters: Any) -> Iterator[Mapping[str, Any]]:
+        """Pages of `logs.FilterLogEvents` as AWS gives them, each asked for when it is wanted; kept in no record.
+
+        For the connector that samples logs; it bounds how many it takes. Raises as `ask`, but Absent where the group
+        does not exist, and Refused for `unmask`.
+        """
+        return self._access(region.account).log_pages(region, parameters)
 
     def close(self) -> None:
         """End all connections."""
@@ -311,6 +319,20 @@ class _Access:
             raise Malformed(
                 f"{asked.subject}: the answer to {question} cannot be read: {type(error).__name__}"
             ) from error
+
+    def log_pages(self, region: Region, parameters: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        """Events of logs, in clear; never to be kept."""
+        question = "logs.FilterLogEvents"
+        caller = self._verified()
+        client = self._client(question, region.name, judge_log_read)
+        asked = self._asked(question, region, parameters, caller)
+        model = client.meta.service_model.operation_model("FilterLogEvents")
+        return each_page(
+            f"{asked.subject}: {asked.what}",
+            self._models.pagination(question, model),
+            lambda page: self._send(client, asked, page),
+            parameters,
+        )
 
     def ask_for_value(self, question: str, region: Region, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
         """The value of a secret, in clear; never to be kept."""

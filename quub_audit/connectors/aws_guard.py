@@ -27,9 +27,6 @@ OTHER_READS = frozenset(
         "iam.GenerateCredentialReport",
         "iam.SimulateCustomPolicy",
         "iam.SimulatePrincipalPolicy",
-        "logs.FilterLogEvents",
-        "logs.StartQuery",
-        "logs.StopQuery",
     }
 )
 """Reads that are called otherwise; each changes nothing that the account's owner would see."""
@@ -100,6 +97,11 @@ CONTENTS = frozenset(
         "ebs.GetSnapshotBlock",
         "glacier.GetJobOutput",
         "kinesis.GetRecords",
+        "logs.FilterLogEvents",
+        "logs.GetLogEvents",
+        "logs.GetLogObject",
+        "logs.GetLogRecord",
+        "logs.GetQueryResults",
         "mediastore-data.GetObject",
         "redshift-data.GetStatementResult",
         "redshift-data.GetStatementResultV2",
@@ -115,6 +117,9 @@ REVEALING = ("WithDecryption", "includeValue", "includeValues", "unmask")
 
 VALUE_READS = frozenset({"secretsmanager.GetSecretValue", "ssm.GetParameter"})
 """What reads the value of a secret, where the account allows it, to seal it at once."""
+
+LOG_READS = frozenset({"logs.FilterLogEvents"})
+"""What reads events of logs, for the connector that looks for personal data in them and keeps counts alone."""
 
 CREDENTIAL_CALLS = frozenset(
     {
@@ -152,6 +157,13 @@ def judge_read(question: str, parameters: Mapping[str, Any]) -> str:
 def judge_value_read(question: str, parameters: Mapping[str, Any]) -> str:
     """The judge of the session that reads the values of declared secrets."""
     return "" if question in VALUE_READS else "it is no read of a declared secret"
+
+
+def judge_log_read(question: str, parameters: Mapping[str, Any]) -> str:
+    """The judge of the session that samples logs; masked parts stay masked."""
+    if question not in LOG_READS:
+        return "it is no read of logs"
+    return "with unmask it gives secrets in clear" if parameters.get("unmask") else ""
 
 
 def judge_credential_call(question: str, parameters: Mapping[str, Any]) -> str:

@@ -85,14 +85,15 @@ def merge_pages(
     Raises Malformed for pages without an end, for a token that comes twice, and for one that cannot be followed.
     """
     merged: dict[str, Any] = {}
-    for page in _pages(subject, pagination, ask, first):
+    for page in each_page(subject, pagination, ask, first):
         merged = _joined(merged, page, pagination) if merged else page
     return merged
 
 
-def _pages(
+def each_page(
     subject: str, pagination: Pagination, ask: Callable[[Mapping[str, Any]], dict[str, Any]], first: Mapping[str, Any]
 ) -> Iterator[dict[str, Any]]:
+    """The pages one after another, each asked for when it is wanted. Raises as `merge_pages`."""
     parameters = {**pagination.begin, **first}
     sent: set[str] = set()
     for _ in range(MAX_PAGES):

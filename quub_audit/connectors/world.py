@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import secrets
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from quub_audit.connectors.base import Ledger
 from quub_audit.errors import Reportable
-from quub_audit.facts.asking import Aws, Clock, Http, Identity, Repositories, Tcp, Tls, Vault
+from quub_audit.facts.asking import Aws, Clock, Http, Identity, Logs, Repositories, Tcp, Tls, Vault
 from quub_audit.facts.seal import Redactor, Sealer
-from quub_audit.model.environment import Account, Environment, SecretReference, VaultServer
+from quub_audit.model.environment import Account, Environment, Region, SecretReference, VaultServer
 
 
 class FixedClock:
@@ -104,6 +104,7 @@ class World:
             Repositories: self._build_repositories,
             Vault: self._build_vault,
             Identity: self._build_identity,
+            Logs: self._build_logs,
             Clock: lambda: self._clock,
         }
 
@@ -163,6 +164,16 @@ class World:
 
         providers = tuple(self._by_name("identity").values())
         return IdentityConnector(providers, self.ledger, self._sealer, allow_active=self._allow_active)
+
+    def _build_logs(self) -> Any:
+        from quub_audit.connectors.logs import LogsConnector
+
+        return LogsConnector(self.ledger, self._sealer, log_pages=self._log_pages, at=self._clock.now())
+
+    def _log_pages(self, region: Region, **parameters: Any) -> Iterator[Mapping[str, Any]]:
+        """Events of one group, page by page, for the connector that samples them."""
+        pages: Iterator[Mapping[str, Any]] = self._aws().log_pages(region, **parameters)
+        return pages
 
     def _secret_values(self, secret: SecretReference) -> Mapping[str, str]:
         """The fields of a secret for the connector that presents them; already struck from every output."""

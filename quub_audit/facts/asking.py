@@ -186,7 +186,11 @@ class Logs(Protocol):
         """Events of one group of CloudWatch Logs, spread over `slices` windows of the last `window_h` hours."""
 
     def sample_files(self, source: LogSource, *, max_events: int, max_bytes: int) -> tuple[LogSample, ...]:
-        """One sample per file that `source.files` matches, newest lines first. Raises Absent when none matches."""
+        """One sample per file that `source.files` matches, the newest file and the newest lines first.
+
+        The bounds are for all files together. A file that cannot be read is a sample that says why (`unread`).
+        Raises Absent when a glob matches nothing.
+        """
 
 
 @runtime_checkable

@@ -26,6 +26,7 @@ class Sighting:
 
     kind: PiiKind
     count: int
+    """Events, or lines, that held it."""
     first_at: datetime | None
     """Aware, UTC; of the newest event that held it. None for a line without a time."""
     place: str = ""
@@ -45,4 +46,6 @@ class LogSample:
     """Windows of time that were asked, newest first; 1 for files."""
     sightings: tuple[Sighting, ...] = ()
     is_cut: bool = False
-    """More events exist than were looked at."""
+    """More events exist than were looked at, or a part of one was not."""
+    unread: str = ""
+    """Why a file could not be looked at; then nothing was."""

@@ -23,6 +23,7 @@ from quub_audit.connectors.aws_guard import (
     OTHER_READS,
     VALUE_READS,
     judge_credential_call,
+    judge_log_read,
     judge_read,
     judge_value_read,
     stand_guard,
@@ -256,15 +257,21 @@ def test_reads_that_checks_need_pass(question: str) -> None:
         ("ssm.GetParameterHistory", "WithDecryption"),
         ("apigateway.GetApiKeys", "includeValues"),
         ("apigateway.GetApiKey", "includeValue"),
-        ("logs.FilterLogEvents", "unmask"),
-        ("logs.GetLogEvents", "unmask"),
-        ("logs.GetLogRecord", "unmask"),
     ],
 )
 def test_a_parameter_that_reveals_secrets_is_refused_and_its_absence_is_not(question: str, parameter: str) -> None:
     assert judge_read(question, {}) == ""
     assert judge_read(question, {parameter: False}) == ""
     assert judge_read(question, {parameter: True}) == f"with {parameter} it gives secrets in clear"
+
+
+def test_events_of_logs_are_for_the_sampling_connector_alone_and_stay_masked() -> None:
+    contents = ("logs.FilterLogEvents", "logs.GetLogEvents", "logs.GetLogRecord", "logs.GetQueryResults")
+
+    assert {judge_read(question, {}) for question in contents} == {"it gives the contents of a store"}
+    assert [question for question, _ in operations() if not judge_log_read(question, {})] == ["logs.FilterLogEvents"]
+    assert judge_log_read("logs.FilterLogEvents", {"unmask": False}) == ""
+    assert judge_log_read("logs.FilterLogEvents", {"unmask": True}) == "with unmask it gives secrets in clear"
 
 
 def test_the_sessions_for_values_and_for_credentials_may_ask_nothing_else() -> None:

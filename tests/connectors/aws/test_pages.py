@@ -13,7 +13,7 @@ from botocore.exceptions import DataNotFoundError
 from quub_audit.connectors.aws import AwsConnector
 from quub_audit.connectors.aws_pages import MAX_PAGES, Pagination, merge_pages, pagination_of
 from quub_audit.connectors.codec import decode, encode
-from quub_audit.errors import Malformed
+from quub_audit.errors import Malformed, Refused
 from tests.connectors.aws.conftest import Connect
 from tests.connectors.aws.recording import recording
 from tests.connectors.aws.test_guard import loader, operations, service
@@ -133,7 +133,7 @@ def test_all_records_of_a_zone_are_listed(cloud: Cloud, aws: AwsConnector) -> No
     assert len(names) == len(set(names)) == 30
 
 
-def test_log_events_are_read_to_the_token_that_comes_back(cloud: Cloud, aws: AwsConnector) -> None:
+def test_log_events_are_paged_for_the_sampler_and_refused_to_anybody_else(cloud: Cloud, aws: AwsConnector) -> None:
     client = cloud.client("logs")
     client.create_log_group(logGroupName="app")
     client.create_log_stream(logGroupName="app", logStreamName="one")
@@ -141,15 +141,15 @@ def test_log_events_are_read_to_the_token_that_comes_back(cloud: Cloud, aws: Aws
     events = [{"timestamp": now + number, "message": f"line {number}"} for number in range(30)]
     client.put_log_events(logGroupName="app", logStreamName="one", logEvents=events)
 
-    answer = aws.ask(
-        "logs.GetLogEvents",
-        region=cloud.account().regions[0],
-        logGroupName="app",
-        logStreamName="one",
-        limit=8,
-    )
+    region = cloud.account().regions[0]
+    pages = [page["events"] for page in aws.log_pages(region, logGroupName="app", limit=8)]
 
-    assert [row["message"] for row in answer["events"]] == [f"line {number}" for number in range(30)]
+    assert [len(page) for page in pages] == [8, 8, 8, 6]
+    assert [row["message"] for page in pages for row in page] == [f"line {number}" for number in range(30)]
+    with pytest.raises(Refused, match="it gives the contents of a store"):
+        aws.ask("logs.FilterLogEvents", region=region, logGroupName="app")
+    with pytest.raises(Refused, match="with unmask it gives secrets in clear"):
+        next(aws.log_pages(region, logGroupName="app", unmask=True))
 
 
 def test_what_belongs_to_no_page_is_kept(cloud: Cloud, aws: AwsConnector) -> None:
