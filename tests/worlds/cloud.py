@@ -75,7 +75,7 @@ class Cloud:
     def _role_arn(self) -> str:
         return f"arn:aws:iam::{self.account_id}:role/operator"
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, region: str = REGION) -> Any:
         """A client of the operator; what it may do is never limited."""
         build: Any = boto3.client
         keys = {"aws_access_key_id": "operator", "aws_secret_access_key": "operator"}
@@ -84,7 +84,7 @@ class Cloud:
         return build(
             service,
             endpoint_url=self.address,
-            region_name=REGION,
+            region_name=region,
             aws_access_key_id=credentials["AccessKeyId"],
             aws_secret_access_key=credentials["SecretAccessKey"],
             aws_session_token=credentials["SessionToken"],
