@@ -17,7 +17,9 @@ from quub_audit.sdk import Check, Subjects
 OPERATION = re.compile(r"[a-z0-9-]+\.[A-Z][A-Za-z0-9]+")
 OURS = ("quub_audit.checks.", "quub_audit.sdk.")
 SECRET_VALUES = "secret_fingerprints"
-"""The connector's own method; which operation it is depends on the store."""
+"""A method of the connector; which operation it is depends on the store."""
+BY_METHOD = {"credential_report": ("iam.GenerateCredentialReport", "iam.GetCredentialReport")}
+"""What other methods of the connector ask."""
 
 
 @functools.cache
@@ -78,6 +80,7 @@ def _local_names(node: ast.AST) -> Iterator[str]:
 def _operation(call: ast.Call, method: str, module: ModuleType) -> Iterator[str]:
     if method == SECRET_VALUES:
         yield SECRET_VALUES
+    yield from BY_METHOD.get(method, ())
     if method not in ("ask", "find") or not call.args:
         return
     first = call.args[0]

@@ -15,7 +15,7 @@ import quub_audit
 
 ROOT = Path(quub_audit.__file__).parent.parent
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<to>[^)\s]+)\)|!\[[^\]]*\]\((?P<image>[^)\s]+)\)")
-MACHINE_PATH = re.compile(r"(?<![\w.$}-])/(?:work|root|Users|mnt|private/tmp)/\w|\bfile:///[a-z]")
+MACHINE_PATH = re.compile(r"(?<![\w.$}-])/(?:work|root|Users|mnt|private/tmp)/\w|\bfile:///(?:work|root|home|tmp)\b")
 UNFINISHED = re.compile(r"\b(?:TODO|FIXME|XXX):?\s+\w|\bHACK\b")
 
 
