@@ -117,8 +117,9 @@ def run_audit(
         terminal.say(f"--baseline {request.baseline}: this run would overwrite it; keep the baseline outside --out")
         last_line(terminal, ExitCode.REFUSED, ExitCode.REFUSED.meaning)
         return ExitCode.REFUSED
-    with Interruption() as interruption, muted(terminal):
+    with Interruption() as interruption, muted(terminal) as talk:
         ending = _Audit(request, terminal, environ, clock, interruption).carry_out()
+        talk.end()
         for line in ending.messages:
             terminal.say(line)
         if terminal.verbosity > 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import tempfile
+import time
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,8 +81,8 @@ def serve(world: DemoWorld, terminal: Terminal) -> None:
         interruption.defer()
         for line in invitation(world):
             terminal.say(line)
-        while not interruption.stop.wait(timeout=3600):
-            pass
+        while not interruption.stop.is_set():
+            time.sleep(0.2)  # not `wait`: its lock must not be held when a handler wants to set it
 
 
 def invitation(world: DemoWorld) -> Iterator[str | Styled]:

@@ -140,7 +140,8 @@ class _Coordinator:
         self._stop = stop
         self._observer = observer
         self._waiting: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
-        self._finished: queue.SimpleQueue[_Task] = queue.SimpleQueue()
+        # Not a SimpleQueue: its `get(timeout=...)` waits forever when a signal handler outlasts the time-out.
+        self._finished: queue.Queue[_Task] = queue.Queue()
         self._open: dict[_Task, None] = {}
         self._items = [_Progress() for _ in plan.items]
         self._workers = 0

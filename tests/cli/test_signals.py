@@ -123,3 +123,14 @@ def test_ctrl_c_ends_a_command_that_audits_nothing(shop: Shop) -> None:
     assert ran.code == 130
     assert ran.last_line == "exit code 130, interrupted"
     assert "Traceback" not in ran.err
+
+
+def test_a_run_that_is_stopped_again_and_again_under_load_never_hangs(shop: Shop) -> None:
+    """A plugin that computes and prints without end keeps the handler of the signal waiting."""
+    shop.write("chatters")
+
+    for _ in range(5):
+        with shop.started("-qq", "--format", "json") as process:
+            ran = interrupt(process, signal.SIGTERM)
+        assert ran.code == 130
+        shop.begun.unlink()
