@@ -93,7 +93,7 @@ def read_token(text: str, *, use: Use, issuer: Issuer, expires_in: object = None
     except _NoToken as problem:
         return Token(
             use=use,
-            is_jwt=len(pieces) == 3,
+            is_jwt=False,
             algorithm=algorithm,
             lifetime_s=told_s if len(pieces) == 5 else None,
             subject_kind=kind,
@@ -110,14 +110,12 @@ def parts_to_strike(text: str) -> Iterator[str]:
         yield from (piece for piece in pieces[1:] if len(piece) >= 16)
 
 
-def flaws_of_keys(keys: Sequence[Mapping[str, Any]]) -> str:
+def _gives_away(keys: Sequence[Mapping[str, Any]]) -> str:
     """What a JWKS must never publish and does; empty where it does not."""
     if any(key.get("kty") == "oct" for key in keys):
         return "the JWKS publishes a symmetric key, with which anybody can sign"
     if any(isinstance(key.get(part), str) for key in keys for part in _PRIVATE_PARTS):
         return "the JWKS publishes a private key, with which anybody can sign"
-    if any(_is_weak(key) for key in keys):
-        return f"the JWKS publishes an RSA key of fewer than {LEAST_RSA_BITS} bits"
     return ""
 
 
@@ -131,6 +129,7 @@ def _judge_free(
         lifetime = math.ceil(round(expires - issued, 3)) if issued is not None else told_s
     is_confused = _is_confused(parts, algorithm, issuer.keys)
     named = _word(parts.claims.get("iss"), 200)
+    is_unsigned = algorithm.lower() in ("", "none")
     problem = "; ".join(
         filter(
             None,
@@ -154,6 +153,7 @@ def _judge_free(
         is_verified=use != "refresh" and not problem,
         problem=problem,
         is_confused=is_confused,
+        is_forgeable=use != "refresh" and (is_unsigned or is_confused or _gives_away(issuer.keys) != ""),
     )
 
 
@@ -270,9 +270,11 @@ def _signature_problem(
         return "cannot be verified, because no issuer is declared"
     if named != issuer.name:
         return "names another issuer than the declared one"
-    flaw = flaws_of_keys(issuer.keys)
+    flaw = _gives_away(issuer.keys)
     if flaw:
         return flaw
+    if any(_is_weak(key) for key in issuer.keys):
+        return f"cannot be verified, because the JWKS publishes an RSA key of fewer than {LEAST_RSA_BITS} bits"
     if not any(_is_signed_by(key, text, algorithm) for key in _candidates(parts.header, issuer.keys)):
         return "is signed by no key of the issuer's JWKS"
     return ""

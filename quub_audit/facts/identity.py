@@ -14,7 +14,7 @@ class Token:
 
     use: Literal["access", "id", "refresh"]
     is_jwt: bool
-    """An opaque token has no claims; its lifetime is what the token answer says (`expires_in`)."""
+    """Its claims were read. An opaque or encrypted token lives as long as the token answer says (`expires_in`)."""
     algorithm: str = ""
     """The header's `alg`, `none` among them."""
     issuer: str = ""
@@ -29,6 +29,8 @@ class Token:
     """Why it was not verified."""
     is_confused: bool = False
     """Signed by HMAC with a public key of the JWKS as the secret (RFC 8725, section 2.1)."""
+    is_forgeable: bool = False
+    """Anybody can make one: it carries no signature, is confused, or the JWKS publishes what signs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

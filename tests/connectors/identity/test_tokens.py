@@ -95,6 +95,7 @@ def test_a_token_that_is_not_verified_says_why(text: str, problem: str) -> None:
     token = access(text)
 
     assert (token.is_jwt, token.is_verified, token.problem) == (True, False, problem)
+    assert token.is_forgeable is ("no signature" in problem)
 
 
 def test_a_token_with_a_critical_header_that_nobody_knows_is_not_verified() -> None:
@@ -127,7 +128,7 @@ def test_hmac_with_a_public_key_as_the_secret_is_confusion(secret: bytes, algori
     digest = {"HS256": hashlib.sha256, "HS512": hashlib.sha512}[algorithm]
     token = access(f"{start}.{part(hmac.new(secret, start.encode(), digest).digest())}")
 
-    assert (token.is_confused, token.is_verified) == (True, False)
+    assert (token.is_confused, token.is_forgeable, token.is_verified) == (True, True, False)
     assert "anybody can sign" in token.problem
 
 
@@ -144,6 +145,7 @@ def test_a_jwks_that_gives_away_how_to_sign_verifies_nothing(keys: Any, flaw: st
 
     assert not token.is_verified
     assert flaw in token.problem
+    assert token.is_forgeable is ("fewer" not in flaw)
 
 
 @pytest.mark.parametrize(
@@ -227,13 +229,13 @@ def test_an_opaque_token_lives_as_long_as_its_answer_says(told: object, lifetime
         ("..", False, ""),
         ("", False, ""),
         (f"{part([1])}.{part({})}.x", False, ""),
-        (with_payload(b"not json"), True, "has a payload that is no JSON object"),
-        (with_payload([1]), True, "has a payload that is no JSON object"),
-        (with_payload(b"[" * 40_000), True, "has a payload that is no JSON object"),
-        (with_payload(b'{"exp":NaN}'), True, "has a payload that is no JSON object"),
-        (with_payload(b'{"exp":1,"exp":2}'), True, "has a payload that is no JSON object"),
-        (with_payload({}, "!"), True, "has a signature that is no base64url"),
-        (with_payload({}, cty="JWT"), True, "holds another token (nested), whose claims were not read"),
+        (with_payload(b"not json"), False, "has a payload that is no JSON object"),
+        (with_payload([1]), False, "has a payload that is no JSON object"),
+        (with_payload(b"[" * 40_000), False, "has a payload that is no JSON object"),
+        (with_payload(b'{"exp":NaN}'), False, "has a payload that is no JSON object"),
+        (with_payload(b'{"exp":1,"exp":2}'), False, "has a payload that is no JSON object"),
+        (with_payload({}, "!"), False, "has a signature that is no base64url"),
+        (with_payload({}, cty="JWT"), False, "holds another token (nested), whose claims were not read"),
         (with_payload({}, "b.c.d", enc="A256GCM"), False, "is encrypted (JWE), so its claims cannot be read"),
         ("x" * (LONGEST_TOKEN + 1), False, f"is longer than {LONGEST_TOKEN} characters"),
     ],
