@@ -24,6 +24,7 @@ OTHER_READS = frozenset(
         "accessanalyzer.CheckNoPublicAccess",
         "accessanalyzer.ValidatePolicy",
         "cloudtrail.LookupEvents",
+        "cognito-idp.AdminGetUser",
         "iam.GenerateCredentialReport",
         "iam.SimulateCustomPolicy",
         "iam.SimulatePrincipalPolicy",

@@ -65,6 +65,17 @@ _PLACES: Mapping[str, tuple[str, ...]] = {
 """Where secrets stand. `[]` each of a list, `{}` each value of a map, `{secret}` those whose name says secret,
 `[PLAINTEXT]` those of a list that are not names of secrets."""
 
+_PERSONAL: Mapping[str, tuple[str, ...]] = {
+    "cognito-idp.AdminGetUser": ("UserAttributes.Value",),
+    "cognito-idp.ListUsers": ("Users.Attributes.Value",),
+    "cognito-idp.ListUsersInGroup": ("Users.Attributes.Value",),
+}
+"""Where addresses, names and numbers of people stand: of no use to a check, and not to be kept.
+
+They become fingerprints, and are not struck from outputs: an administrator is named by his user name there, which may
+be his address.
+"""
+
 _ALWAYS = frozenset(
     {
         "accountpassword",
@@ -102,6 +113,8 @@ def as_fact(question: str, answer: Mapping[str, Any], sealer: Sealer) -> dict[st
     fact = {name: _plain(name, value, sealer) for name, value in answer.items() if name != "ResponseMetadata"}
     for place in _PLACES.get(question, ()):
         _change(fact, place.split("."), sealer)
+    for place in _PERSONAL.get(question, ()):
+        _hide(fact, place.split("."), sealer)
     return fact
 
 
@@ -144,6 +157,17 @@ def _change(value: Any, steps: list[str], sealer: Sealer) -> None:
         for part in inner:
             if "[PLAINTEXT]" not in step or part.get("type", "PLAINTEXT") == "PLAINTEXT":
                 _change(part, rest, sealer)
+
+
+def _hide(value: Any, steps: list[str], sealer: Sealer) -> None:
+    """Seal what `steps` lead to, through lists, in place."""
+    if isinstance(value, list):
+        for part in value:
+            _hide(part, steps, sealer)
+    elif isinstance(value, dict) and len(steps) > 1:
+        _hide(value.get(steps[0]), steps[1:], sealer)
+    elif isinstance(value, dict) and isinstance(value.get(steps[0]), str):
+        value[steps[0]] = sealer.seal(value[steps[0]], is_struck=False)
 
 
 def _sealed(value: Any, sealer: Sealer, *, name: Any = None) -> Any:

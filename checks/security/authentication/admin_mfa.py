@@ -15,7 +15,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -103,7 +103,7 @@ class MfaParameters(Parameters):
     service_keys: Literal["warn", "fail"] = "warn"
     """What administrative access keys of a user without a password are."""
 
-    allow: Mapping[str, str] = Field(default_factory=dict, max_length=2)
+    allow: Mapping[str, Annotated[str, Field(min_length=1)]] = Field(default_factory=dict, max_length=2)
     """Break-glass accounts that need no second factor, each by its name with the reason; at most two names."""
 
 

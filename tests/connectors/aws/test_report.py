@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from quub_audit.connectors.aws import AwsConnector
 from quub_audit.connectors.aws_report import COLUMNS, read_report
+from quub_audit.connectors.aws_seal import as_fact
 from quub_audit.connectors.base import ASKED, Ledger
 from quub_audit.errors import Denied, Malformed, Reportable, TimedOut
+from quub_audit.facts.seal import Fingerprint, Redactor, Sealer
 from tests.connectors.aws.conftest import Connect
 from tests.connectors.aws.recording import recording
 from tests.connectors.aws.test_hostile_answers import REGION, Say, error_xml, saying
@@ -182,3 +184,18 @@ def test_a_replay_gives_the_recorded_report(cloud: Cloud, connect: Connect) -> N
     replay = connect(cloud.account(), environ={}, ledger=Ledger(dict(ledger.answered())))
 
     assert replay.credential_report(region=cloud.account().home) == recorded
+
+
+def test_what_cognito_tells_of_people_is_a_fingerprint_and_their_user_names_stay_readable() -> None:
+    redactor = Redactor()
+    sealer = Sealer(b"salt", redactor)
+    told = {"Username": "ada@shop.example", "Enabled": True}
+    attributes = [{"Name": "email", "Value": "ada@shop.example"}, {"Name": "phone_number", "Value": "+4930123456"}]
+
+    user = as_fact("cognito-idp.AdminGetUser", {**told, "UserAttributes": attributes}, sealer)
+    listed = as_fact("cognito-idp.ListUsersInGroup", {"Users": [{**told, "Attributes": attributes}]}, sealer)
+
+    for kept in (user["UserAttributes"], listed["Users"][0]["Attributes"]):
+        assert [type(each["Value"]) for each in kept] == [Fingerprint, Fingerprint]
+    assert user["Username"] == "ada@shop.example"
+    assert redactor.clean("ada@shop.example") == "ada@shop.example"

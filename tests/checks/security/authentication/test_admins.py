@@ -121,7 +121,7 @@ OPEN_TO_US = role(EVERYTHING, trusts=[trust({"AWS": f"arn:aws:iam::{OURS}:root"}
 OPEN_TO_ANN = role(EVERYTHING, trusts=[trust({"AWS": USER})])
 MANAGED = "arn:aws:iam::aws:policy/AdministratorAccess"
 MINE = f"arn:aws:iam::{OURS}:policy/mine"
-BOUND = {"PermissionsBoundary": {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": MINE}}
+BOUND: dict[str, Any] = {"PermissionsBoundary": {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": MINE}}
 NO_LONGER_BOUND = {"Condition": {"StringEquals": {"iam:PermissionsBoundary": MINE}}}
 
 WAYS: dict[str, tuple[Directory, str]] = {
