@@ -56,6 +56,7 @@ from quub_audit.sdk.load_balancers import (
     load_balancers,
 )
 from quub_audit.sdk.security_groups import Exposure, exposures, prefix_list_reader, security_groups, widest
+from quub_audit.sdk.unread import unread
 from quub_audit.sdk.wording import cut
 
 __all__ = [
@@ -133,6 +134,7 @@ __all__ = [
     "prefix_list_reader",
     "security_groups",
     "subjects",
+    "unread",
     "user_pool_clients",
     "user_pools",
     "widest",

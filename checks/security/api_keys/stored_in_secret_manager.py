@@ -46,6 +46,7 @@ from quub_audit.sdk import (
     SecretScan,
     check,
     subjects,
+    unread,
 )
 
 BY_REFERENCE = "comes by reference from a secret store"
@@ -418,8 +419,7 @@ def judge_assignments(repository: str, found: Assignments, wanted: SecretManager
     """Judge the values that configuration files give to secret-like names."""
     judged = [finding for entry in found.assignments for finding in _judge_assignment(entry, wanted)]
     yield from judged
-    for file, why in found.unreadable:
-        yield Finding.error(subject=f"{repository}:{file}", message=f"{repository}:{file} could not be read: {why}")
+    yield from unread(repository, found.unreadable)
     if found.files_read and not any(finding.status is FindingStatus.FAIL for finding in judged):
         yield Finding.of(
             True,
@@ -477,8 +477,7 @@ def judge_fallbacks(repository: str, found: Search, wanted: SecretManagerParamet
                 message=f"{place}: {name} falls back on a literal; fail at start instead, and rotate the value",
                 location=place,
             )
-    for file, why in found.unreadable:
-        yield Finding.error(subject=f"{repository}:{file}", message=f"{repository}:{file} could not be read: {why}")
+    yield from unread(repository, found.unreadable)
 
 
 def _falls_back(match: Match, min_length: int) -> bool:

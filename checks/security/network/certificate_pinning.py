@@ -40,6 +40,7 @@ from quub_audit.sdk import (
     Tls,
     check,
     cut,
+    unread,
 )
 
 VERIFIES = "certificates are verified, and compared with pins"
@@ -644,10 +645,7 @@ def judge_code(seen: Seen, today: date, wanted: PinningParameters) -> Iterator[F
                 expected=f"{wanted.expiry_days} days or more",
                 location=place,
             )
-    for file, why in seen.unreadable:
-        yield Finding.error(
-            subject=f"{seen.repository}:{file}", message=f"{seen.repository}:{file} was not read: {why}"
-        )
+    yield from unread(seen.repository, seen.unreadable)
     if is_faultless and seen.comparing:
         places = cut(f"{each.location.file}:{each.location.line}" for each in seen.comparing)
         yield Finding.of(True, subject=seen.repository, observed=f"pins are compared at {places}", expected=VERIFIES)

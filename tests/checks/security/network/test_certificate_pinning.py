@@ -298,7 +298,7 @@ def test_clients_of_others_need_no_pins(tmp_path: Path) -> None:
 def test_a_file_that_could_not_be_read_is_an_error() -> None:
     (finding,) = judge_code(Seen(repository="app", unreadable=(("src/a.ts", "too large"),)), TODAY, WANTED)
 
-    assert (finding.status, finding.message) == (ERROR, "app:src/a.ts was not read: too large")
+    assert (finding.status, finding.message) == (ERROR, "app:src/a.ts could not be read: too large")
 
 
 @pytest.mark.parametrize(
