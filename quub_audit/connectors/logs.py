@@ -243,9 +243,12 @@ class _Striker:
 _ID = re.compile(r"(?=[A-Fa-f-]{0,40}\d)[0-9A-Fa-f]{8,}(?:-[0-9A-Fa-f]{4,12}){0,4}|\d{6,}")
 
 
+_ENDINGS = re.compile(r"(?:\.(?:log|gz|bz2|xz|txt|json|jsonl|out|err|old|\d{1,8})){1,4}$")
+
+
 def plain_place(name: str) -> str:
     """The name of a stream or file without ids and personal data, at most 160 characters."""
-    if find_hits(name):
+    if any(find_hits(_ENDINGS.sub("", part)) for part in (name, *name.split("/"))):
         return "a name that holds personal data"
     plain = "".join(c if c.isprintable() else "?" for c in _ID.sub("\u2026", name))
     return plain if len(plain) <= 160 else f"{plain[:157]}..."

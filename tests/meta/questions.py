@@ -15,6 +15,8 @@ from quub_audit.registry import BrokenModule, CheckModule, Registry
 from quub_audit.sdk import Check, Subjects
 
 OPERATION = re.compile(r"[a-z0-9-]+\.[A-Z][A-Za-z0-9]+")
+LOG_EVENTS = "logs.FilterLogEvents"
+"""What `Logs.sample_group` asks; no check may ask it itself."""
 OURS = ("quub_audit.checks.", "quub_audit.sdk.")
 SECRET_VALUES = "secret_fingerprints"
 """A method of the connector; which operation it is depends on the store."""
@@ -80,6 +82,8 @@ def _local_names(node: ast.AST) -> Iterator[str]:
 def _operation(call: ast.Call, method: str, module: ModuleType) -> Iterator[str]:
     if method == SECRET_VALUES:
         yield SECRET_VALUES
+    if method == "sample_group":
+        yield LOG_EVENTS
     yield from BY_METHOD.get(method, ())
     if method not in ("ask", "find") or not call.args:
         return
