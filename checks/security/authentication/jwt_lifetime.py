@@ -326,13 +326,19 @@ _JS: Final = ("javascript", "typescript", "tsx")
 _OTHER_PURPOSE = r"(?i)refresh|verif|reset|invit|confirm|remember|magic|unsubscri|activat|download|share"
 """Tokens that are no access tokens, by the words around them."""
 
-_PURPOSE_AROUND = f"""
-    - {{kind: variable_declarator, has: {{field: name, regex: '{_OTHER_PURPOSE}'}}}}
-    - {{kind: function_declaration, has: {{field: name, regex: '{_OTHER_PURPOSE}'}}}}
-    - {{kind: method_definition, has: {{field: name, regex: '{_OTHER_PURPOSE}'}}}}
-    - {{kind: assignment_expression, has: {{field: left, regex: '{_OTHER_PURPOSE}'}}}}
-    - {{kind: pair, has: {{field: key, regex: '{_OTHER_PURPOSE}'}}}}
-"""
+_OTHERWISE_NAMED = ", ".join(
+    f"{{kind: {kind}, has: {{field: {field}, regex: '{_OTHER_PURPOSE}'}}}}"
+    for kind, field in (
+        ("variable_declarator", "name"),
+        ("function_declaration", "name"),
+        ("method_definition", "name"),
+        ("assignment_expression", "left"),
+        ("pair", "key"),
+    )
+)
+_OF_OTHER_PURPOSE = (
+    f"""{{any: [{{regex: '{_OTHER_PURPOSE}'}}, {{inside: {{stopBy: end, any: [{_OTHERWISE_NAMED}]}}}}]}}"""
+)
 
 PATTERNS = (
     Pattern(
@@ -348,7 +354,7 @@ all:
         stopBy: end
         kind: call_expression
         regex: '^[^(]*\\b(sign|signAsync|signJwt)\\('
-        not: {{any: [{{regex: '{_OTHER_PURPOSE}'}}, {{inside: {{stopBy: end, any: {_PURPOSE_AROUND}}}}}]}}
+        not: {_OF_OTHER_PURPOSE}
     - inside: {{stopBy: end, kind: pair, has: {{field: key, regex: '^["'']?signOptions["'']?$'}}}}
 """,
     ),
@@ -358,7 +364,7 @@ all:
         rule=f"""
 all:
   - pattern: $TOKEN.setExpirationTime($VALUE)
-  - not: {{any: [{{regex: '{_OTHER_PURPOSE}'}}, {{inside: {{stopBy: end, any: {_PURPOSE_AROUND}}}}}]}}
+  - not: {_OF_OTHER_PURPOSE}
 """,
     ),
     Pattern(
