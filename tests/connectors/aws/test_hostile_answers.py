@@ -235,7 +235,7 @@ def test_what_is_no_answer_is_an_error_that_says_what_came(
     error: type[Reportable],
     text: str,
 ) -> None:
-    deadline(3.0)
+    deadline(6.0)
     with saying(say) as server, pytest.raises(error, match=text) as raised:
         ask(server, question)
 
@@ -286,7 +286,7 @@ def test_two_times_503_and_then_an_answer_is_an_answer_of_three_attempts(connect
 def test_throttling_in_every_dialect_is_throttled(
     ask: Callable[..., Any], deadline: Callable[[float], Any], question: str, say: Say
 ) -> None:
-    deadline(3.0)
+    deadline(6.0)
     with saying(say) as server, pytest.raises(Throttled, match="was put off by AWS"):
         ask(server, question)
 
@@ -295,12 +295,12 @@ def test_throttling_in_every_dialect_is_throttled(
 
 def test_throttling_ends_by_the_deadline(ask: Callable[..., Any], deadline: Callable[[float], Any]) -> None:
     with saying(Say(400, error_xml("Throttling"))) as server:
-        deadline(0.9)
+        deadline(3.0)
         began = time.monotonic()
         with pytest.raises(Throttled):
             ask(server)
 
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 12
     assert len(server.seen) < ATTEMPTS
 
 
@@ -322,22 +322,22 @@ def test_a_server_that_never_answers_ends_by_the_deadline(
     ask: Callable[..., Any], deadline: Callable[[float], Any]
 ) -> None:
     with saying(Say(stalls=True)) as server:
-        deadline(0.8)
+        deadline(4.0)
         began = time.monotonic()
         with pytest.raises(TimedOut, match="gave no complete answer in"):
             ask(server)
 
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 12
 
 
 def test_a_body_that_trickles_ends_by_the_deadline(ask: Callable[..., Any], deadline: Callable[[float], Any]) -> None:
     with saying(Say(body=DATABASES, trickles=True)) as server:
-        deadline(1.0)
+        deadline(4.0)
         began = time.monotonic()
         with pytest.raises(TimedOut, match="gave no complete answer in"):
             ask(server)
 
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 12
 
 
 @contextlib.contextmanager
@@ -378,12 +378,12 @@ def test_a_head_that_trickles_ends_by_the_deadline(connect: Connect, deadline: C
                 return
 
     with listening(speak) as address:
-        deadline(0.8)
+        deadline(4.0)
         began = time.monotonic()
         with pytest.raises(TimedOut):
             connect(account_at(f"http://{address}"), environ=dict(KEYS)).ask("iam.ListUsers", region=REGION)
 
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 12
 
 
 def test_what_is_no_http_is_malformed(connect: Connect) -> None:

@@ -104,12 +104,12 @@ def test_a_report_that_is_gone_again_is_asked_for_again(connect: Connect, pendin
 def test_a_report_that_is_never_ready_ends_by_the_deadline(connect: Connect, deadline: Callable[[float], Any]) -> None:
     with saying(generated("INPROGRESS")) as server:
         aws = connect(server.account(), environ=dict(KEYS))
-        deadline(1.5)
+        deadline(4.0)
         began = time.monotonic()
         with pytest.raises(TimedOut, match="credential report was not ready"):
             aws.credential_report(region=REGION)
 
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 12
 
 
 @pytest.mark.parametrize("first", [(), (generated("COMPLETE"),)], ids=["making it", "reading it"])
