@@ -60,22 +60,14 @@ class Progress:
         self._judge = judge
         self._clock = clock
         self._began_at = self._spoke_at = clock()
-        self._started: dict[str, float] = {}
         self._done: dict[str, Status] = {}
 
-    def item_started(self, item: PlannedItem) -> None:
-        """Remembers when."""
-        self._started.setdefault(item.item.id, self._clock())
-
-    def item_finished(self, item: PlannedItem, findings: tuple[Finding, ...]) -> None:
+    def item_finished(self, item: PlannedItem, findings: tuple[Finding, ...], duration_s: float) -> None:
         """A plain log gets its line."""
-        ended_at = self._clock()
-        self._tell(self._judge(item, findings), ended_at - self._started.get(item.item.id, ended_at))
+        self._tell(self._judge(item, findings), duration_s)
 
     def tick(self, running: tuple[str, ...]) -> None:
         """A terminal is drawn anew; a plain log hears from us now and then."""
-        for item_id in running:
-            self._started.setdefault(item_id, self._clock())
         if self._terminal.verbosity < 0:
             return
         if self._terminal.is_live:

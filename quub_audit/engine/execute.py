@@ -32,11 +32,11 @@ TICK_S = 0.1
 class Observer(Protocol):
     """Who wants to know how the run gets on. Called in the coordinator's thread only."""
 
-    def item_started(self, item: PlannedItem) -> None:
-        """The first question of the item is about to be asked."""
+    def item_finished(self, item: PlannedItem, findings: tuple[Finding, ...], duration_s: float) -> None:
+        """Nothing of the item is left to do; `duration_s` is from the start of its first call to the end of its last.
 
-    def item_finished(self, item: PlannedItem, findings: tuple[Finding, ...]) -> None:
-        """Nothing of the item is left to do."""
+        Those that were abandoned end when they are given up.
+        """
 
     def tick(self, running: tuple[str, ...]) -> None:
         """About ten times a second, with the ids of the items under way."""
@@ -83,6 +83,7 @@ class _Task:
     """What is still to be called; the first now, the others for each subject it lists."""
     subject: Any
     started_at: float = 0.0
+    ended_at: float = 0.0
     deadline: Deadline | None = None
     is_abandoned: bool = False
     findings: list[Finding] = field(default_factory=list)
@@ -104,6 +105,11 @@ class _Progress:
     last_end: float = 0.0
     findings: list[Finding] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
+
+    @property
+    def duration_s(self) -> float:
+        """From the start of its first call to the end of its last; of those that ended."""
+        return max(0.0, self.last_end - (self.first_start or self.last_end))
 
 
 def execute(
@@ -145,6 +151,7 @@ class _Coordinator:
         self._open: dict[_Task, None] = {}
         self._items = [_Progress() for _ in plan.items]
         self._workers = 0
+        self._is_over = False
 
     def run(self, deadline_s: float) -> Run:
         ends_at = time.monotonic() + deadline_s
@@ -157,6 +164,8 @@ class _Coordinator:
             self._abandon_overdue()
             if self._observer:
                 self._observer.tick(self._running())
+        self._is_over = True
+        self._take_finished(0.0)  # what has come back by now counts
         is_interrupted = self._stop.is_set() and bool(self._open)
         unfinished = ""
         if self._open:
@@ -180,6 +189,8 @@ class _Coordinator:
             task = _Task(item=index, planned=check, steps=steps, subject=subject)
             self._open[task] = None
             self._items[index].open_tasks += 1
+            if self._is_over:
+                continue  # listed, and never asked: not finished
             self._waiting.put(task)
             if self._workers < self._jobs:
                 self._start_worker()
@@ -195,6 +206,7 @@ class _Coordinator:
             task.deadline = Deadline(self._check_timeout_s)
             task.started_at = time.monotonic()
             contextvars.copy_context().run(_call, task, self._connectors, self._plan.environment)
+            task.ended_at = time.monotonic()
             self._finished.put(task)
             if task.was_abandoned():
                 return  # another worker has taken this one's place
@@ -237,20 +249,17 @@ class _Coordinator:
         progress = self._items[task.item]
         progress.open_tasks -= 1
         progress.first_start = min(progress.first_start or task.started_at, task.started_at)
-        progress.last_end = time.monotonic()
+        progress.last_end = max(progress.last_end, task.ended_at or time.monotonic())
         progress.findings.extend(_stamp(finding, task) for finding in tuple(task.findings))
         progress.stale.extend(task.stale)
 
     def _tell_if_finished(self, index: int) -> None:
         if self._observer and not self._items[index].open_tasks:
-            self._observer.item_finished(self._plan.items[index], tuple(self._items[index].findings))
+            progress = self._items[index]
+            self._observer.item_finished(self._plan.items[index], tuple(progress.findings), progress.duration_s)
 
     def _running(self) -> tuple[str, ...]:
         started = dict.fromkeys(task.item for task in tuple(self._open) if task.started_at)
-        for index in started:
-            if self._observer and self._items[index].first_start is None:
-                self._items[index].first_start = time.monotonic()
-                self._observer.item_started(self._plan.items[index])
         return tuple(self._plan.items[index].item.id for index in started)
 
     def _item_run(self, index: int, unfinished: str) -> ItemRun:
@@ -262,7 +271,7 @@ class _Coordinator:
             planned=self._plan.items[index],
             findings=tuple(progress.findings),
             stale=tuple(progress.stale),
-            duration_s=max(0.0, progress.last_end - (progress.first_start or progress.last_end)),
+            duration_s=progress.duration_s,
             unfinished=unfinished if progress.open_tasks else "",
         )
 

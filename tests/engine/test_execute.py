@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -13,7 +14,7 @@ import pytest
 
 from quub_audit.connectors.world import World
 from quub_audit.engine.execute import Run, execute
-from quub_audit.engine.plan import Plan, make_plan
+from quub_audit.engine.plan import Plan, PlannedItem, make_plan
 from quub_audit.model.checklist import Checklist, Item
 from quub_audit.model.environment import Endpoint, Environment
 from quub_audit.model.finding import Finding
@@ -258,6 +259,104 @@ def test_a_stop_ends_the_run_at_once(plugins: Plugins, gate: threading.Event) ->
 
     assert run.is_interrupted
     assert run.items[0].unfinished == "the run was interrupted"
+
+
+class StopsOnceBusy:
+    """An observer that opens the gate to the first task, and stops the run when the only worker is at the second."""
+
+    def __init__(self, folder: Path, stop: threading.Event) -> None:
+        self._folder = folder
+        self._stop = stop
+        self.finished: list[tuple[str, float]] = []
+
+    def item_finished(self, item: PlannedItem, findings: tuple[Finding, ...], duration_s: float) -> None:
+        self.finished.append((item.item.id, duration_s))
+
+    def tick(self, running: tuple[str, ...]) -> None:
+        (self._folder / "open").touch()
+        patient_until = time.monotonic() + 30
+        while not (self._folder / "busy").exists() and time.monotonic() < patient_until:
+            time.sleep(0.01)
+        self._stop.set()
+
+
+def run_until_busy(plugins: Plugins, gate: threading.Event, *names: str) -> tuple[Run, StopsOnceBusy]:
+    """Run with one worker; at the stop, the first task has come back, and the coordinator has not looked since."""
+    plugins.add(
+        "busy",
+        f"""
+        @check("Busy", each=Endpoint)
+        def endpoint(subject: Endpoint):
+            open({str(plugins.folder / "busy")!r}, "w").close()
+            threading.Event().wait()
+        """,
+    )
+    plan = plugins.plan(*names, "busy")
+    observer = StopsOnceBusy(plugins.folder, gate)
+    run = execute(plan, World(plan.environment, at=NOON), jobs=1, stop=gate, observer=observer, deadline_s=60)
+    return run, observer
+
+
+def wait_for_gate(folder: Path) -> str:
+    return f"while not os.path.exists({str(folder / 'open')!r}): time.sleep(0.01)"
+
+
+def test_a_check_that_came_back_before_the_stop_is_finished(plugins: Plugins, gate: threading.Event) -> None:
+    plugins.add(
+        "done",
+        f"""
+        @check("Done", each=Endpoint)
+        def endpoint(subject: Endpoint):
+            {wait_for_gate(plugins.folder)}
+            return Finding.of(True, subject="x", observed="good", expected="good")
+        """,
+    )
+
+    run, observer = run_until_busy(plugins, gate, "done")
+
+    assert run.is_interrupted
+    assert [item.unfinished for item in run.items] == ["", "the run was interrupted"]
+    assert findings_of(run) == [("pass", "x")]
+    assert observer.finished == [("custom.group.done", run.items[0].duration_s)]
+
+
+def test_subjects_that_were_listed_when_the_run_ended_are_not_asked(plugins: Plugins, gate: threading.Event) -> None:
+    plugins.add(
+        "listed",
+        f"""
+        @subjects(each=Endpoint)
+        def doors(endpoint: Endpoint):
+            {wait_for_gate(plugins.folder)}
+            return ["front", "back"]
+
+        @check("Lock", each=doors)
+        def lock(subject: str):
+            return Finding.of(True, subject=subject, observed="locked", expected="locked")
+        """,
+    )
+
+    run, observer = run_until_busy(plugins, gate, "listed")
+
+    assert run.items[0].unfinished == "the run was interrupted"
+    assert findings_of(run) == []
+    assert observer.finished == []
+
+
+def test_an_item_is_told_with_the_time_it_took(plugins: Plugins, gate: threading.Event) -> None:
+    plugins.add(
+        "quick",
+        """
+        @check("Quick", each=Endpoint)
+        def endpoint(subject: Endpoint):
+            time.sleep(0.02)
+            return Finding.of(True, subject="x", observed="good", expected="good")
+        """,
+    )
+
+    run, observer = run_until_busy(plugins, gate, "quick")
+
+    ((_, duration_s),) = observer.finished
+    assert duration_s == run.items[0].duration_s >= 0.02
 
 
 def test_stale_evidence_is_told_and_folds_to_nothing(plugins: Plugins) -> None:
