@@ -41,7 +41,8 @@ class Told:
     content_type: str = "text/xml"
 
 
-Answer = Callable[[Asked], Told]
+Answer = Callable[[Asked], Told | None]
+"""None where the emulator is to answer after all."""
 
 
 @dataclass
@@ -120,10 +121,10 @@ def _handler(front: Front, behind: str) -> type[BaseHTTPRequestHandler]:
             asked = _read(self.command, self.path, self.headers, body)
             front.asked.append(asked)
             answer = front.answer_to(asked)
-            if answer is None:
+            told = answer(asked) if answer else None
+            if told is None:
                 self.hand_on(body)
                 return
-            told = answer(asked)
             self.tell(told.status, {"Content-Type": told.content_type}, told.body.encode())
 
         def hand_on(self, body: bytes) -> None:

@@ -106,6 +106,9 @@ class Stored:
     key: str = ""
     """Id, ARN or alias of its key; only under `kms`."""
     made_at: datetime | None = None
+    """When a backup was taken; None for what goes on."""
+    is_shareable: bool = False
+    """Whether it is a snapshot of one's own that could have been made public."""
     resource: str = ""
     """`ec2:volume/vol-1`: service and resource of its ARN, where `name` is none."""
 
@@ -166,6 +169,21 @@ def is_aws_alias(key: str) -> bool:
     return key.rpartition(":")[2].startswith(AWS_ALIAS)
 
 
+def guard_of_bucket(answer: Mapping[str, Any] | None) -> tuple[Protection, str]:
+    """What s3.GetBucketEncryption says of new objects; None where S3 says that nothing is configured."""
+    rules = ((answer or {}).get("ServerSideEncryptionConfiguration") or {}).get("Rules", ())
+    defaults = [rule.get("ApplyServerSideEncryptionByDefault") or {} for rule in rules]
+    default = next((each for each in defaults if each.get("SSEAlgorithm")), None)
+    if default is None:
+        return "none", ""
+    return guard_of(flag=True, key=default.get("KMSMasterKeyID") if is_kms(default["SSEAlgorithm"]) else None)
+
+
+def is_kms(algorithm: str) -> bool:
+    """Whether S3 encrypts with a key of KMS: `aws:kms` and `aws:kms:dsse`."""
+    return algorithm.startswith("aws:kms")
+
+
 def in_batches(things: Iterable[Stored]) -> Iterator[Batch]:
     """Things of one kind by protection and key, in the order in which each first came."""
     grouped: dict[tuple[str, str, str], list[Stored]] = defaultdict(list)
@@ -173,6 +191,11 @@ def in_batches(things: Iterable[Stored]) -> Iterator[Batch]:
         grouped[thing.kind, thing.protection, thing.key].append(thing)
     for (kind, _, key), members in grouped.items():
         yield Batch(region=members[0].region, kind=kind, key=key, things=tuple(members))
+
+
+def alone(thing: Stored) -> Batch:
+    """A batch of one."""
+    return Batch(region=thing.region, kind=thing.kind, key=thing.key, things=(thing,))
 
 
 def in_scope(batch: Batch, wanted: KeyParameters) -> Iterator[Stored | Finding]:

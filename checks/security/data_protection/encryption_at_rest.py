@@ -25,7 +25,9 @@ from quub_audit.checks.security.data_protection._keys import (
     Protection,
     Service,
     Stored,
+    alone,
     guard_of,
+    guard_of_bucket,
     in_batches,
     in_scope,
     judge_things,
@@ -176,7 +178,7 @@ def table(subject: Table, aws: Aws, environment: Environment, wanted: StoreParam
     if problem:
         yield Finding.of(False, subject=answer["Table"]["TableArn"], observed=problem, expected="a key that works")
         return
-    yield from judge_batch(_alone(read_table(answer["Table"], subject.region)), aws, environment, wanted)
+    yield from judge_batch(alone(read_table(answer["Table"], subject.region)), aws, environment, wanted)
 
 
 # Disks and files
@@ -259,7 +261,7 @@ def buckets(account: Account, aws: Aws) -> Iterator[Bucket]:
 def bucket(subject: Bucket, aws: Aws, environment: Environment, wanted: StoreParameters) -> Iterator[Finding]:
     """New objects alone; what lay in the bucket before was not touched by its configuration."""
     answer = aws.find("s3.GetBucketEncryption", region=subject.region, Bucket=subject.name)
-    findings = tuple(judge_batch(_alone(read_bucket(subject, answer)), aws, environment, wanted))
+    findings = tuple(judge_batch(alone(read_bucket(subject, answer)), aws, environment, wanted))
     yield from findings
     is_old = subject.created_at is not None and subject.created_at < S3_ENCRYPTS_SINCE
     if findings and is_old:
@@ -352,7 +354,7 @@ def queue(subject: Queue, aws: Aws, environment: Environment, wanted: StoreParam
     answer = aws.find("sqs.GetQueueAttributes", region=subject.region, QueueUrl=subject.url, AttributeNames=["All"])
     if answer is not None:
         thing = read_queue(subject, answer.get("Attributes") or {})
-        yield from judge_batch(_alone(thing), aws, environment, wanted)
+        yield from judge_batch(alone(thing), aws, environment, wanted)
 
 
 @subjects(each=Region, permissions=["sns:ListTopics"])
@@ -377,7 +379,7 @@ def topic(subject: Topic, aws: Aws, environment: Environment, wanted: StoreParam
         )
         return
     thing = _stored(subject.region, "sns", "SNS topic", subject.arn, guard_of(flag=True, key=key))
-    yield from judge_batch(_alone(thing), aws, environment, wanted)
+    yield from judge_batch(alone(thing), aws, environment, wanted)
 
 
 # What AWS encrypts anyway
@@ -469,13 +471,7 @@ def read_table(table: Mapping[str, Any], region: Region) -> Stored:
 
 def read_bucket(bucket: Bucket, answer: Mapping[str, Any] | None) -> Stored:
     """The default encryption of a bucket; None where S3 says that there is none."""
-    rules = ((answer or {}).get("ServerSideEncryptionConfiguration") or {}).get("Rules", ())
-    defaults = [rule.get("ApplyServerSideEncryptionByDefault") or {} for rule in rules]
-    default = next((each for each in defaults if each.get("SSEAlgorithm")), None)
-    guard: tuple[Protection, str] = ("none", "")
-    if default is not None:
-        key = default.get("KMSMasterKeyID") if default["SSEAlgorithm"].startswith("aws:kms") else None
-        guard = guard_of(flag=True, key=key)
+    guard = guard_of_bucket(answer)
     return _stored(bucket.region, "s3", "S3 bucket", bucket.name, guard, resource=f"s3:{bucket.name}")
 
 
@@ -543,7 +539,3 @@ def _stored(
     return Stored(
         region=region, service=service, kind=kind, name=name, protection=protection, key=key, resource=resource
     )
-
-
-def _alone(thing: Stored) -> Batch:
-    return Batch(region=thing.region, kind=thing.kind, key=thing.key, things=(thing,))

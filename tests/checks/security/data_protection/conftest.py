@@ -18,6 +18,15 @@ def _no_serverless_snapshots(asked: Asked) -> Told:
     return query_answer("DescribeServerlessCacheSnapshots", "<ServerlessCacheSnapshots/>")
 
 
+def _no_instance_backups(asked: Asked) -> Told:
+    return query_answer("DescribeDBInstanceAutomatedBackups", "<DBInstanceAutomatedBackups/>")
+
+
+def _no_public_snapshots(asked: Asked) -> Told | None:
+    """The emulator does not know the filter, and would list every snapshot as public."""
+    return ec2_answer("DescribeSnapshots", "<snapshotSet/>") if "RestorableBy.1" in asked.parameters else None
+
+
 def _no_cluster_backups(asked: Asked) -> Told:
     return query_answer("DescribeDBClusterAutomatedBackups", "<DBClusterAutomatedBackups/>")
 
@@ -31,12 +40,16 @@ def _no_points(asked: Asked) -> Told:
 
 
 @pytest.fixture
-def front(emulator: str) -> Iterator[Front]:
+def front(emulator: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
     """Knows the operations that the emulator lacks, and answers that there is nothing."""
+    # Else a fresh account owns the snapshots of 500 images.
+    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
     with front_of(emulator) as running:
         running.answers |= {
             "elasticache.DescribeServerlessCaches": _no_serverless_caches,
             "elasticache.DescribeServerlessCacheSnapshots": _no_serverless_snapshots,
+            "rds.DescribeDBInstanceAutomatedBackups": _no_instance_backups,
+            "ec2.DescribeSnapshots": _no_public_snapshots,
             "rds.DescribeDBClusterAutomatedBackups": _no_cluster_backups,
             "ec2.GetSnapshotBlockPublicAccessState": _blocked,
             "backup GET /backup-vaults/*/recovery-points/": _no_points,
