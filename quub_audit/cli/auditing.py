@@ -238,6 +238,7 @@ class _Audit:
             allow_active=request.allow_active,
             redactor=redactor,
             environ=self._environ,
+            cache_dir=cache_folder(self._environ),
         )
         settings = Settings(
             jobs=request.jobs,
@@ -324,6 +325,15 @@ def sources_of(
 
     beside = Sources.beside(environments, checklist=checklist)
     return replace(beside, waivers=waivers or beside.waivers, attestations=attestations or beside.attestations)
+
+
+def cache_folder(environ: Mapping[str, str]) -> Path | None:
+    """Where it is remembered which history was scanned: below XDG_CACHE_HOME, else ~/.cache; None without a home."""
+    base = environ.get("XDG_CACHE_HOME", "")
+    if base and Path(base).is_absolute():  # the XDG specification has relative ones ignored
+        return Path(base) / "quub-audit"
+    home = environ.get("HOME", "")
+    return Path(home) / ".cache" / "quub-audit" if home else None
 
 
 def commit_of(given: str, environ: Mapping[str, str], environment: Environment, world: World) -> str:
