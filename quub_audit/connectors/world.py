@@ -73,7 +73,9 @@ class World:
         targets = [self._verify(account) for account in self.environment.aws]
         targets.extend(f"endpoint {endpoint.name} {endpoint.url}" for endpoint in self.environment.endpoints)
         targets.extend(f"Vault {server.name} {server.address}" for server in self.environment.vault)
-        targets.extend(f"identity provider {provider.name} {provider.issuer}" for provider in self.environment.identity)
+        for provider in self.environment.identity:
+            place = provider.organisation or provider.issuer or provider.admin_url
+            targets.append(f"identity provider {provider.name} {place}")
         targets.extend(f"repository {repository.name}" for repository in self.environment.repositories)
         if self.environment.quub and self.environment.quub.api_url:
             targets.append(f"Quub API {self.environment.quub.api_url}")

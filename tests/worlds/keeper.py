@@ -1,6 +1,6 @@
 """One slow server for all workers of a test session, ended when the last of them has gone, however it went.
 
-Workers hold leases (files named by their pid). A keeper, a process of its own, starts the server and ends it when no
+Workers hold leases (files that begin with their pid). A keeper, a process of its own, starts the server and ends it when no
 lease of a living process is left. Everything is in one folder: `lease`, `command.json`, `server.log`.
 """
 
@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -38,7 +39,7 @@ def shared_server(
 
     Raises TimeoutError where it is not ready in `at_most_s` seconds, with the end of its log.
     """
-    lease = folder / "leases" / str(os.getpid())
+    lease = folder / "leases" / f"{os.getpid()}-{secrets.token_hex(4)}"
     lease.parent.mkdir(parents=True, exist_ok=True)
     with locked(folder / "lock"):
         lease.touch()
@@ -105,7 +106,7 @@ def _is_wanted(folder: Path) -> bool:
 
 def _is_alive(lease: Path) -> bool:
     try:
-        os.kill(int(lease.name), 0)
+        os.kill(int(lease.name.partition("-")[0]), 0)
     except ProcessLookupError:
         lease.unlink(missing_ok=True)
         return False
