@@ -38,9 +38,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-ke
 MACHINES = (
     "token.actions.githubusercontent.com*",
     "gitlab.*",
-    "*/gitlab.*",
     "oidc.eks.*",
-    "oidc-eks.*",
     "oidc.circleci.com/*",
     "agent.buildkite.com*",
     "api.bitbucket.org/*",
@@ -49,7 +47,7 @@ MACHINES = (
     "spacelift.io*",
     "*.spacelift.io*",
 )
-"""OpenID providers whose tokens are those of jobs and of pods, not of people."""
+"""OpenID providers whose tokens are those of jobs and of pods, not of people; patterns of IAM."""
 
 _LAUNCHES: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "lambda.amazonaws.com": (
@@ -109,8 +107,7 @@ class Principal:
     @property
     def problems(self) -> tuple[str, ...]:
         """Why its rights are not wholly known."""
-        every = (*self.policies, *(policy for policy in (self.boundary, self.trust) if policy is not None))
-        return tuple(dict.fromkeys(policy.problem for policy in every if policy.problem))
+        return tuple(dict.fromkeys(policy.problem for policy in _documents(self) if policy.problem))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,8 +230,26 @@ def administrators(directory: Directory, session: Session, named: Named = Named(
     return found
 
 
-def doors(role: Principal, directory: Directory) -> tuple[Door, ...]:
-    """The ways into a role for whoever is not a principal of this account and no service of AWS, in order."""
+def by_session(directory: Directory, named: Named) -> Mapping[Session, Powers]:
+    """The administrators of each kind of session; worked out once where no policy speaks of the second factor."""
+    everybody = (*directory.users, *directory.roles, *directory.groups)
+    policies = {id(policy): policy for each in everybody for policy in _documents(each)}.values()
+    keys = (each.key for policy in policies for statement in policy.statements for each in statement.conditions)
+    if any(key.lower().startswith("aws:multifactorauth") for key in keys):
+        return {session: administrators(directory, session, named) for session in Session}
+    return dict.fromkeys(Session, administrators(directory, Session.KEY, named))
+
+
+def _documents(principal: Principal) -> tuple[Policy, ...]:
+    others = (principal.boundary, principal.trust)
+    return (*principal.policies, *(policy for policy in others if policy is not None))
+
+
+def doors(role: Principal, directory: Directory, machines: Sequence[str] = MACHINES) -> tuple[Door, ...]:
+    """The ways into a role for whoever is not a principal of this account and no service of AWS, in order.
+
+    `machines` are patterns of OpenID providers whose tokens are not those of people.
+    """
     statements = role.trust.statements if role.trust is not None else ()
     found: dict[str, Door] = {}
     for statement in statements:
@@ -245,7 +260,7 @@ def doors(role: Principal, directory: Directory) -> tuple[Door, ...]:
                 continue
             without = [_FACTOR[Session.CONSOLE], _FACTOR[Session.KEY]]
             needs_factor = not _may_enter(statements, statement, name, without)
-            door = _door(kind, name, statement, needs_factor=needs_factor)
+            door = _door(kind, name, statement, machines, needs_factor=needs_factor)
             if door is not None and (name not in found or found[name].needs_factor):
                 found[name] = door
     return tuple(found.values())
@@ -282,7 +297,7 @@ def _names(statement: Statement, names: Iterable[str]) -> bool:
     return ("*" in listed or not listed.isdisjoint(names)) is not statement.not_principals
 
 
-def _door(kind: str, name: str, statement: Statement, *, needs_factor: bool) -> Door | None:
+def _door(kind: str, name: str, statement: Statement, machines: Sequence[str], *, needs_factor: bool) -> Door | None:
     if kind == "AWS":
         keys = {condition.key.lower() for condition in statement.conditions}
         is_bound = keys & {"aws:principalorgid", "aws:principalorgpaths", "aws:principalaccount", "aws:principalarn"}
@@ -297,7 +312,7 @@ def _door(kind: str, name: str, statement: Statement, *, needs_factor: bool) -> 
             is_machine="sts:externalid" in keys or ":role/" in name or ":assumed-role/" in name,
         )
     provider = name.partition(":oidc-provider/")[2] or name
-    if any(matches(machine, provider) for machine in MACHINES):
+    if any(matches(machine, provider) for machine in machines):
         return None
     is_end_users = provider == "cognito-identity.amazonaws.com"
     return Door(kind="end users" if is_end_users else "federation", name=name, needs_factor=False)

@@ -20,10 +20,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from quub_audit.checks.security.authentication._admins import (
+    MACHINES,
     Door,
     Named,
     Session,
-    administrators,
+    by_session,
     doors,
     read_directory,
 )
@@ -89,6 +90,9 @@ class MfaParameters(Parameters):
     iam_groups: tuple[str, ...] = ()
     """Names of IAM groups that make an administrator, beside what their policies give."""
 
+    machine_providers: tuple[str, ...] = MACHINES
+    """OpenID providers of IAM whose tokens are those of jobs and pods, and not of people; patterns, without https://."""
+
     keycloak_roles: tuple[str, ...] = (
         "realm-management/realm-admin",
         "realm-management/manage-realm",
@@ -144,11 +148,11 @@ def iam_administrators(
     directory = read_directory(account.account_id, aws.ask("iam.GetAccountAuthorizationDetails", region=home))
     rows = {row["arn"]: row for row in aws.credential_report(region=home)}
     named = Named(policies=wanted.admin_policies, groups=wanted.iam_groups)
-    powers = {session: administrators(directory, session, named) for session in Session}
+    powers = by_session(directory, named)
     found = []
     for principal in (*directory.users, *directory.roles):
         reasons = next((powers[session][principal.arn] for session in Session if principal.arn in powers[session]), ())
-        ways = doors(principal, directory) if principal.kind == "role" else ()
+        ways = doors(principal, directory, wanted.machine_providers) if principal.kind == "role" else ()
         # Nobody passes or fails for what is in a role of a service.
         if not reasons and not (principal.problems and (principal.kind == "user" or ways)):
             continue

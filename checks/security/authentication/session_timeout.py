@@ -1,13 +1,13 @@
 """Sessions end by themselves: after some time without use, and after some time whatever happens.
 
-Pass          the realm's sessions end within `idle_minutes` without use and within `absolute_hours` in all, those of "remember me" too; a load balancer that logs people in forgets them within `idle_minutes`
-Fail          a limit is absent, 0 or longer; a load balancer keeps people logged in for longer than `absolute_hours` (seven days, where nobody says otherwise); a session cookie of a declared login page outlives `absolute_hours`, or lacks `Secure` or `HttpOnly`
+Pass          the realm's sessions end within `idle_s` without use and within `absolute_s` in all, those of "remember me" too; a load balancer that logs people in forgets them within `idle_s`
+Fail          a limit is absent, 0 or longer; a load balancer keeps people logged in for longer than `absolute_s` (seven days, where nobody says otherwise); a session cookie of a declared login page outlives `absolute_s`, or lacks `Secure` or `HttpOnly`
 Inconclusive  nothing tells its limits: attest them. A cookie passes nothing, because the session on the server may outlive it; a load balancer's session without an idle limit waits for a person's word
 Error         an identity provider or a load balancer refused to tell; a declared login page is not there
 Needs         Keycloak: `view-realm`, `view-clients`; `elasticloadbalancing:DescribeLoadBalancers`, `DescribeListeners`, `DescribeRules`
 Source        the guide, Authentication; NIST SP 800-63B-3, 4.2.3 (AAL2: 12 hours, 30 minutes without use) and 4.3.3 (AAL3: 15 minutes); PCI DSS v4.0.1, 8.2.8; OWASP ASVS v5.0.0-7.3.1, -7.3.2, -3.3.1, -3.3.2 and -3.3.4
 
-The master realm of Keycloak is judged by `admin_idle_minutes`. Offline sessions are refresh tokens: here they are a warning where they never end, and the item on refresh tokens judges them. Cognito's `AuthSessionValidity` is the time for one challenge, and no session. Sessions of IAM roles and of IAM Identity Center's permission sets end within 12 hours by themselves.
+The master realm of Keycloak is judged by `admin_idle_s`. Offline sessions are refresh tokens: here they are a warning where they never end, and the item on refresh tokens judges them. Cognito's `AuthSessionValidity` is the time for one challenge, and no session. Sessions of IAM roles and of IAM Identity Center's permission sets end within 12 hours by themselves.
 """  # noqa: E501  each line is a paragraph of the page
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ OFFLINE_SCOPE = "offline_access"
 class SessionParameters(Parameters):
     """What the checklist may set under `with:`."""
 
-    idle_minutes: int = Field(default=30, gt=0)
-    """Minutes without use after which a user's session ends. NIST SP 800-63B-3, AAL2."""
+    idle_s: int = Field(default=1800, gt=0)
+    """Seconds without use after which a user's session ends. NIST SP 800-63B-3, AAL2."""
 
-    admin_idle_minutes: int = Field(default=15, gt=0)
-    """The same for administrators, minutes. PCI DSS 8.2.8; NIST SP 800-63B-3, AAL3."""
+    admin_idle_s: int = Field(default=900, gt=0)
+    """The same for administrators, seconds. PCI DSS 8.2.8; NIST SP 800-63B-3, AAL3."""
 
-    absolute_hours: float = Field(default=12, gt=0)
-    """Hours after which a session ends in any case. NIST SP 800-63B-3, AAL2."""
+    absolute_s: int = Field(default=43_200, gt=0)
+    """Seconds after which a session ends in any case. NIST SP 800-63B-3, AAL2."""
 
     session_cookies: str = r"(?i)sess|(^|[._-])sid($|[._-])|auth|token|login|remember|identity|jwt"
     """Regular expression of names of cookies that carry a session; where none matches, all do."""
@@ -122,8 +122,8 @@ def judge_realm(subject: str, name: str, settings: Mapping[str, Any], wanted: Se
     `clientSession...` and the attributes of clients can only shorten them. A limit of "remember me" that is 0 is that
     of other sessions.
     """
-    idle_limit = 60 * (wanted.admin_idle_minutes if name == "master" else wanted.idle_minutes)
-    absolute_limit = int(3600 * wanted.absolute_hours)
+    idle_limit = wanted.admin_idle_s if name == "master" else wanted.idle_s
+    absolute_limit = wanted.absolute_s
     limits: dict[str, tuple[Any, int]] = {
         "ssoSessionIdleTimeout": (settings.get("ssoSessionIdleTimeout"), idle_limit),
         "ssoSessionMaxLifespan": (settings.get("ssoSessionMaxLifespan"), absolute_limit),
@@ -177,7 +177,7 @@ def judge_rules(listener: str, rules: Sequence[Mapping[str, Any]], wanted: Sessi
 
     A load balancer has no idle limit: only a session that is as short as the idle limit keeps both.
     """
-    idle, absolute = 60 * wanted.idle_minutes, int(3600 * wanted.absolute_hours)
+    idle, absolute = wanted.idle_s, wanted.absolute_s
     for rule in rules:
         for action in rule.get("Actions", ()):
             kind = str(action.get("Type", ""))
@@ -214,7 +214,7 @@ def judge_login(
     lifetimes = [(cookie, lifetime_s(cookie, now)) for cookie in answer.cookies]
     kept = [cookie for cookie, lifetime in lifetimes if lifetime is None or lifetime > 0]
     named = [cookie for cookie in kept if re.search(wanted.session_cookies, cookie.name)] or kept
-    absolute = int(3600 * wanted.absolute_hours)
+    absolute = wanted.absolute_s
     for cookie in named:
         yield from _judge_cookie(f"{page}, cookie {cookie.name}", cookie, lifetime_s(cookie, now), absolute)
     if not named:

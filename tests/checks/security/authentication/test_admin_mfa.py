@@ -33,6 +33,7 @@ from quub_audit.model.result import ItemResult
 from quub_audit.model.status import FindingStatus, Status
 from quub_audit.sdk import UserPool
 from quub_audit.testing import audit_item
+from tests.checks.security.authentication.reporting import HEADER, reporting, row
 from tests.connectors.identity.saying import Saying, Says, saying
 from tests.worlds.cloud import Cloud
 from tests.worlds.keycloak import Keycloak
@@ -497,6 +498,60 @@ def test_a_denied_credential_report_is_an_error_that_names_both_permissions(clou
 
     assert result.status is Status.ERROR
     assert "iam:GenerateCredentialReport and iam:GetCredentialReport" in result.reason + result.next_step
+
+
+def reported(cloud: Cloud, *rows: str, content: bytes | None = None) -> ItemResult:
+    text = "\n".join([HEADER, *rows]).encode() if content is None else content
+    with reporting(cloud.address, text) as address:
+        account = cloud.account(name="production", endpoint_url=address)
+        environment = cloud.environment(account=account)
+        return audit_item(ITEM, environment, environ=cloud.environ, check="iam")
+
+
+def test_the_row_of_root_tells_its_factor_and_its_keys(cloud: Cloud) -> None:
+    safe = row("<root_account>", cloud.account_id, mfa_active="true", password_enabled="not_supported")
+    keyed = row("<root_account>", cloud.account_id, mfa_active="true", access_key_1_active="true")
+
+    assert reported(cloud, safe).status is Status.PASS
+    assert [f.observed for f in reported(cloud, keyed).of_status(FAIL)] == [
+        "has access keys, which need no second factor"
+    ]
+
+
+def test_a_user_younger_than_the_report_is_asked_for_itself(cloud: Cloud) -> None:
+    secure_root(cloud)
+    eve = person(cloud, "eve", EVERYTHING)
+    ann = person(cloud, "ann", EVERYTHING, factor=True)
+    key = person(cloud, "key", EVERYTHING, password=False)
+    cloud.client("iam").create_access_key(UserName="key")
+
+    result = reported(cloud)
+
+    assert subjects_of(result, FAIL) == [eve]
+    assert subjects_of(result, WARNING) == [key]
+    assert ann in subjects_of(result, PASS)
+
+
+def test_a_factor_that_was_registered_after_the_report_counts(cloud: Cloud) -> None:
+    secure_root(cloud)
+    ann = person(cloud, "ann", EVERYTHING, factor=True)
+
+    result = reported(cloud, row("ann", cloud.account_id, password_enabled="true", mfa_active="false"))
+
+    assert ann in subjects_of(result, PASS)
+
+
+@pytest.mark.proof("error")
+@pytest.mark.parametrize(
+    "content",
+    [b"name,email\nann,ann@shop.example\n", b"\xff\xfe", b"<html></html>", HEADER.encode() + b"\nann,arn"],
+    ids=["unknown columns", "no text", "HTML", "broke off"],
+)
+def test_a_report_that_cannot_be_read_is_an_error(cloud: Cloud, content: bytes) -> None:
+    result = reported(cloud, content=content)
+
+    assert result.status is Status.ERROR
+    assert "credential report" in result.reason
 
 
 # Cognito, emulated

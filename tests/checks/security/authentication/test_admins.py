@@ -18,6 +18,7 @@ from quub_audit.checks.security.authentication._admins import (
     Named,
     Session,
     administrators,
+    by_session,
     doors,
     read_directory,
 )
@@ -364,6 +365,13 @@ def test_a_role_whose_trust_demands_a_factor_is_reached_with_one_alone() -> None
     directory = account(user(allow("sts:AssumeRole")), guarded)
 
     assert [session for session in Session if is_admin(directory, session=session)] == [Session.WITH_FACTOR]
+
+
+@pytest.mark.parametrize("condition", [{}, {"Condition": WITH_FACTOR}])
+def test_what_is_worked_out_once_is_what_each_session_gives(condition: dict[str, Any]) -> None:
+    directory = account(user({**EVERYTHING, **condition}), user(allow("sts:AssumeRole"), name="bob"), OPEN_TO_US)
+
+    assert by_session(directory, Named()) == {session: administrators(directory, session) for session in Session}
 
 
 def test_policies_and_groups_may_be_administrative_by_name() -> None:
