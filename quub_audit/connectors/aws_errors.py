@@ -70,9 +70,12 @@ _DENIED = re.compile(
     r"accessdenied|unauthorizedoperation|authorizationerror|notauthorized|unauthorizedaccess|^unauthorized|forbidden"
 )
 _UNSUPPORTED = re.compile(
-    r"unknownoperation|invalidaction|unsupportedoperation|notimplemented|optinrequired|subscriptionrequired"
+    r"unknownoperation|invalidaction|unsupportedoperation|notimplemented"
     r"|operationnotsupported|methodnotallowed|unknownaction|operationnotpermitted|unrecognizedoperation"
 )
+_NOT_SUBSCRIBED = re.compile(r"^(optinrequired|subscriptionrequired(exception)?)$")
+"""The account does not use the service, so nothing of it is there."""
+
 _ABSENT = re.compile(
     r"^nosuch(?!version)|notfound|doesnotexist|nonexist|^404$|nosuchentity|notregisteredexception$|^unknownresource"
 )
@@ -147,6 +150,12 @@ def error_of(asked: Asked, answer: Mapping[str, Any]) -> Reportable:
         )
     if _NOT_OURS.match(key):
         return _not_accepted(asked, code)
+    if _NOT_SUBSCRIBED.match(key):
+        return Absent(
+            f"{asked.subject}: {asked.what} found nothing: the account has no subscription to the service"
+            f"{_quoted(code, said)}",
+            next_step="enable the service or the region, or take the region out of environments.yaml",
+        )
     if _UNSUPPORTED.search(key):
         return Unsupported(f"{asked.subject}: {asked.what} is not supported here{_quoted(code, said)}")
     if _DENIED.search(key) or status in (401, 403):

@@ -68,7 +68,7 @@ class BackupParameters(KeyParameters):
     """Days for which backups are kept; an older plain one is a warning. 0 judges those of any age. The guide."""
 
     sample_objects: int = 10
-    """How many dumps of a declared prefix are looked at, newest and oldest; the count of objects."""
+    """How many dumps per declared prefix are looked at, half of them the newest and half the oldest that count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from quub_audit.connectors.aws import ATTEMPTS, AwsConnector
 from quub_audit.connectors.base import ASKED, Ledger
 from quub_audit.demo.authority import Authority
 from quub_audit.errors import (
+    Absent,
     Denied,
     Malformed,
     NotTls,
@@ -216,7 +217,7 @@ HTML = b"<!DOCTYPE html><html><body>Welcome</body></html>"
             Denied,
             r"were not accepted \(InvalidClientTokenId\)",
         ),
-        ("rds.DescribeDBInstances", Say(400, error_xml("OptInRequired")), Unsupported, "is not supported here"),
+        ("rds.DescribeDBInstances", Say(400, error_xml("OptInRequired")), Absent, "no subscription to the service"),
         ("secretsmanager.ListSecrets", Say(400, error_json("UnknownOperationException")), Unsupported, "not supported"),
         (
             "rds.DescribeDBInstances",

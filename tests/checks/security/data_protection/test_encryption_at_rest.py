@@ -424,6 +424,20 @@ def test_an_outage_of_one_service_costs_one_error(cloud: Cloud, front: Front) ->
     assert names(result, PASS) == {"payments"}
 
 
+def test_services_that_the_account_never_subscribed_to_cost_no_error(cloud: Cloud, front: Front) -> None:
+    cloud.client("sqs").create_queue(QueueName="payments")
+    refusal = "<Code>OptInRequired</Code><Message>The AWS Access Key Id needs a subscription for the service</Message>"
+    for service in ("elasticache", "redshift"):
+        front.answers[f"{service}.*"] = lambda asked: Told(
+            body=f"<ErrorResponse><Error>{refusal}</Error></ErrorResponse>", status=403
+        )
+
+    result = look(cloud)
+
+    assert result.status is Status.PASS, result.reason
+    assert names(result, PASS) == {"payments"}
+
+
 def test_each_bucket_is_judged_once_in_its_own_region_even_in_one_that_is_not_declared(
     cloud: Cloud, front: Front
 ) -> None:
