@@ -30,7 +30,7 @@ Exit codes
   1    not ready: at least one blocking item failed
   2    nothing was audited: a mistake in the command, the configuration or
        the target; or a report could not be written, or quub-audit has a bug
-  3    inconclusive: nothing failed, but a blocking item could not be decided
+  3    inconclusive: no blocking item failed, but at least one could not be decided
   130  interrupted by SIGINT or SIGTERM
 
 Reports are written in each of these cases. A second SIGINT or SIGTERM ends at once, without them.

@@ -309,6 +309,11 @@ def _why_inconclusive(planned: PlannedItem, run: ItemRun, folded: Fold) -> str:
         return folded.reason
     if run.stale:
         return f"only evidence that does not count: {run.stale[0]}"
+    missing = _missing(planned)
+    if missing and not planned.checks:
+        return f"nothing could be looked at: the environment declares no {missing}"
+    if missing:
+        return f"{folded.reason}, and the environment declares no {missing}"
     if planned.left_out and not planned.checks:
         return f"nothing could be looked at: {'; '.join(dict.fromkeys(entry.why for entry in planned.left_out))}"
     return folded.reason
@@ -399,17 +404,16 @@ def _headline(verdict: Verdict, items: Sequence[ItemResult]) -> str:
     blocking = [item for item in items if item.blocks]
     failed = sum(item.status is Status.FAIL for item in blocking)
     undecided = len(blocking) - failed
-    of_all = f"of {_count(len(items), 'item')}"
     match verdict:
         case Verdict.READY:
-            return f"Ready: nothing {of_all} blocks this release"
+            return f"Ready: nothing of {_count(len(items), 'item')} blocks this release"
         case Verdict.NOT_READY:
             rest = f", and {undecided} could not be decided" if undecided else ""
-            return f"Not ready: {failed} {of_all} failed{rest}"
+            return f"Not ready: {_count(failed, 'blocking item')} failed{rest}"
         case Verdict.INCONCLUSIVE:
             if not undecided:
                 return "Inconclusive: the audit was not finished"
-            return f"Inconclusive: nothing failed, but {undecided} {of_all} could not be decided"
+            return f"Inconclusive: no blocking item failed, but {undecided} could not be decided"
         case Verdict.INTERRUPTED:
             return "Interrupted: the audit was not finished"
         case Verdict.REFUSED:
@@ -419,19 +423,31 @@ def _headline(verdict: Verdict, items: Sequence[ItemResult]) -> str:
 
 
 def _next_step(planned: PlannedItem, status: Status, findings: Sequence[Finding]) -> str:
-    """The cheapest thing that would settle it: what a finding knows, else what the item says."""
-    known = next((finding.next_step for finding in findings if finding.next_step), "")
+    """The cheapest thing that would settle it: what a finding of that status knows, else what the item says."""
+    deciding = [finding for finding in findings if finding.status.value == status.value] or findings
+    known = next((finding.next_step for finding in deciding if finding.next_step), "")
     if status is Status.FAIL:
         return known or planned.item.remediation
     if known:
         return known
-    missing = dict.fromkeys(kind for entry in planned.left_out for kind in entry.missing_kinds)
-    if missing and not planned.checks:
-        sections = " or ".join(f"`{kind}:`" for kind in missing)
-        return f"declare {sections} in environments.yaml, or say under `not_applicable:` why there is nothing"
+    if status is Status.ERROR:
+        return "mend what kept it from being asked, and run the audit again"
+    missing = _missing(planned)
+    if missing:
+        return f"declare {missing} in environments.yaml, or say under `not_applicable:` why there is nothing"
     if planned.left_out and not planned.checks:
         return "run again with --allow-active where that is permitted"
     return "declare what should be looked at in environments.yaml, or say under `not_applicable:` why there is nothing"
+
+
+def _missing(planned: PlannedItem) -> str:
+    """The sections that would let a check be run that was left out, in words: `` `aws:` or `logs:` and `quub:` ``.
+
+    One that asks for all that another asks for, and more, is not named.
+    """
+    wanted = dict.fromkeys(frozenset(entry.missing_kinds) for entry in planned.left_out if entry.missing_kinds)
+    least = [kinds for kinds in wanted if not any(other < kinds for other in wanted)]
+    return " or ".join(" and ".join(f"`{kind}:`" for kind in sorted(kinds)) for kinds in least)
 
 
 def _notices(

@@ -104,6 +104,6 @@ _MEANING = {
     ExitCode.READY: "ready: nothing blocks this release",
     ExitCode.NOT_READY: "not ready: at least one blocking item failed",
     ExitCode.REFUSED: "nothing was audited: a mistake in the command, the configuration or the target",
-    ExitCode.INCONCLUSIVE: "inconclusive: nothing failed, but a blocking item could not be decided",
+    ExitCode.INCONCLUSIVE: "inconclusive: no blocking item failed, but at least one could not be decided",
     ExitCode.INTERRUPTED: "interrupted before the audit was complete",
 }

@@ -205,7 +205,7 @@ VERDICT = {
 ADVICE = {
     Verdict.READY: "Go: nothing on the checklist stands against this release.",
     Verdict.NOT_READY: "No go: mend what failed below, or have the risk accepted, and run the audit again.",
-    Verdict.INCONCLUSIVE: "No go: nothing failed, but what could not be decided is not known to be safe.",
+    Verdict.INCONCLUSIVE: "No go: no blocking item failed, but what could not be decided is not known to be safe.",
     Verdict.REFUSED: "No go: mend what is said below, and run the audit again.",
     Verdict.INTERRUPTED: "No go: the audit ended early; what it did not reach is not known to be safe.",
 }

@@ -21,6 +21,9 @@ def result_of(shop: Shop) -> dict[str, Any]:
     return document
 
 
+UNDECIDED = "exit code 3, inconclusive: no blocking item failed, but at least one could not be decided"
+
+
 def scrubbed(text: str) -> str:
     return re.sub(r"\d+\.\d s\b", "0.0 s", text)
 
@@ -31,10 +34,10 @@ def scrubbed(text: str) -> str:
         (["holds"], 0, "exit code 0, ready: nothing blocks this release"),
         (["holds", "fails"], 1, "exit code 1, not ready: at least one blocking item failed"),
         (["fails", "crashes"], 1, "exit code 1, not ready: at least one blocking item failed"),
-        (["nothing"], 3, "exit code 3, inconclusive: nothing failed, but a blocking item could not be decided"),
-        (["crashes"], 3, "exit code 3, inconclusive: nothing failed, but a blocking item could not be decided"),
-        (["exits", "holds"], 3, "exit code 3, inconclusive: nothing failed, but a blocking item could not be decided"),
-        (["unreadable"], 3, "exit code 3, inconclusive: nothing failed, but a blocking item could not be decided"),
+        (["nothing"], 3, UNDECIDED),
+        (["crashes"], 3, UNDECIDED),
+        (["exits", "holds"], 3, UNDECIDED),
+        (["unreadable"], 3, UNDECIDED),
     ],
 )
 def test_exit_code_last_line_and_every_report_tell_the_verdict(
@@ -99,7 +102,7 @@ def test_results_go_to_stdout_with_what_blocks_and_what_to_do_about_it(shop: Sho
         "Does not block\n"
         "  warning  shop.facts.fails: shop-1: retention ends in 5 days\n"
         "\n"
-        "Not ready: 1 of 3 items failed, and 1 could not be decided\n"
+        "Not ready: 1 blocking item failed, and 1 could not be decided\n"
     )
 
 
@@ -443,7 +446,7 @@ def test_the_step_summary_of_github_is_appended_whatever_the_verdict(shop: Shop)
     shop.audit("--only", "nothing.at.all", code=2, GITHUB_STEP_SUMMARY=str(summary))
 
     text = summary.read_text()
-    assert "Not ready: 1 of 1 item failed" in text
+    assert "Not ready: 1 blocking item failed" in text
     assert "--only nothing.at.all: matches no item" in text
 
 

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 
 from quub_audit.engine.collect import Circumstances, collect, fold, settle_contradictions
 from quub_audit.engine.execute import ItemRun, Run
-from quub_audit.engine.plan import Plan, PlannedItem, Selection
+from quub_audit.engine.plan import LeftOut, Plan, PlannedCheck, PlannedItem, Selection
 from quub_audit.model.checklist import Checklist, Item
 from quub_audit.model.dispensation import Attestation, Waiver
-from quub_audit.model.environment import Environment
+from quub_audit.model.environment import Endpoint, Environment
 from quub_audit.model.finding import Finding
 from quub_audit.model.result import EvidenceReference, ItemResult, Result
 from quub_audit.model.status import ExitCode, FindingStatus, Grade, Severity, Status, Verdict
+from quub_audit.sdk.declare import Check
 
 TODAY = date(2026, 11, 23)
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -58,11 +59,21 @@ def judge(
     baseline: Result | None = None,
     **circumstances: object,
 ) -> Result:
-    run = ItemRun(planned=PlannedItem(item=item), findings=seen)
+    return judge_runs(
+        ItemRun(planned=PlannedItem(item=item), findings=seen),
+        waivers=waivers,
+        attestations=attestations,
+        baseline=baseline,
+        **circumstances,
+    )
+
+
+def judge_runs(*runs: ItemRun, **circumstances: object) -> Result:
+    planned = tuple(run.planned for run in runs)
     plan = Plan(
-        checklist=Checklist(title="T", version="1", items=(item,), digest="sha256:0"),
+        checklist=Checklist(title="T", version="1", items=tuple(entry.item for entry in planned), digest="sha256:0"),
         environment=Environment(service="s", name="production", stage="production"),
-        items=(run.planned,),
+        items=planned,
         selection=Selection(),
     )
     facts: dict[str, object] = {
@@ -72,12 +83,9 @@ def judge(
         "commit": "",
         "tool_version": "0",
         "evidence": EvidenceReference(digest=""),
-        "waivers": waivers,
-        "attestations": attestations,
-        "baseline": baseline,
         **circumstances,
     }
-    return collect(plan, Run(items=(run,)), Circumstances(**facts))  # type: ignore[arg-type]
+    return collect(plan, Run(items=runs), Circumstances(**facts))  # type: ignore[arg-type]
 
 
 def judge_item(*seen: Finding, item: Item = ITEM, waivers: tuple[Waiver, ...] = ()) -> ItemResult:
@@ -347,3 +355,78 @@ def test_a_run_that_was_cut_short_is_never_ready() -> None:
     assert cut.items[0].status is Status.ERROR
     assert cut.items[0].reason == "not finished: the run's 5 s were used up"
     assert interrupted.exit_code is ExitCode.INTERRUPTED
+
+
+@pytest.mark.parametrize(
+    ("statuses", "headline"),
+    [
+        ([PASS], "Ready: nothing of 1 item blocks this release"),
+        ([FAIL], "Not ready: 1 blocking item failed"),
+        ([FAIL, FAIL, ERROR], "Not ready: 2 blocking items failed, and 1 could not be decided"),
+        ([PASS, ERROR, ERROR], "Inconclusive: no blocking item failed, but 2 could not be decided"),
+    ],
+)
+@pytest.mark.parametrize("is_more_failing", [False, True])
+def test_the_headline_counts_what_blocks(
+    statuses: list[FindingStatus], headline: str, *, is_more_failing: bool
+) -> None:
+    items = [replace(ITEM, id=f"{ITEM.id}-{number}") for number in range(len(statuses))]
+    runs = [
+        ItemRun(planned=PlannedItem(item=item), findings=(finding(status),))
+        for item, status in zip(items, statuses, strict=True)
+    ]
+    if is_more_failing:
+        harmless = replace(ITEM, id="security.network.harmless", blocking=False)
+        runs.append(ItemRun(planned=PlannedItem(item=harmless), findings=(finding(FAIL),)))
+
+    result = judge_runs(*runs)
+
+    assert result.headline == headline.replace("of 1 item", "of 2 items" if is_more_failing else "of 1 item")
+
+
+CHECK = Check(
+    name="sample",
+    title="Sample",
+    each=Endpoint,
+    function=lambda subject: None,
+    permissions=(),
+    needs=(),
+    grade=Grade.LIVE,
+    is_active=False,
+)
+
+
+def left_out(*missing: str) -> LeftOut:
+    return LeftOut(check=CHECK, why=f"the environment declares no {' and '.join(missing)}", missing_kinds=missing)
+
+
+def test_an_item_that_nothing_could_be_asked_for_says_the_least_to_declare() -> None:
+    planned = PlannedItem(
+        item=ITEM, left_out=(left_out("aws", "quub"), left_out("quub"), left_out("aws"), left_out("logs"))
+    )
+
+    (item,) = judge_runs(ItemRun(planned=planned)).items
+
+    assert item.reason == "nothing could be looked at: the environment declares no `quub:` or `aws:` or `logs:`"
+    assert item.next_step == (
+        "declare `quub:` or `aws:` or `logs:` in environments.yaml, or say under `not_applicable:` why there is nothing"
+    )
+
+
+def test_an_item_whose_other_checks_found_nothing_says_what_to_declare_too() -> None:
+    checks = (PlannedCheck(check=CHECK, parameters=None),)
+
+    (item,) = judge_runs(ItemRun(planned=PlannedItem(item=ITEM, checks=checks, left_out=(left_out("aws"),)))).items
+
+    assert item.reason == "nothing to look at was found, and the environment declares no `aws:`"
+    assert item.next_step == "declare `aws:` in environments.yaml, or say under `not_applicable:` why there is nothing"
+
+
+def test_an_error_never_asks_for_something_to_be_declared() -> None:
+    assert judge_item(finding(ERROR)).next_step == "mend what kept it from being asked, and run the audit again"
+
+
+def test_what_would_settle_an_error_is_not_taken_for_what_mends_a_failure() -> None:
+    seen = (finding(FAIL), replace(finding(ERROR, "web"), next_step="grant it"))
+
+    assert judge_item(*seen).next_step == "Mend it."

@@ -342,7 +342,7 @@ def not_ready() -> Result:
     return result_of(
         items,
         Verdict.NOT_READY,
-        "Not ready: 3 of 11 items failed, and 2 could not be decided",
+        "Not ready: 3 blocking items failed, and 2 could not be decided",
         notices=NOTICES,
         dropped=(
             DroppedItem(
@@ -357,7 +357,7 @@ def inconclusive() -> Result:
     return result_of(
         [HTTPS, MFA, LOGS],
         Verdict.INCONCLUSIVE,
-        "Inconclusive: nothing failed, but 2 of 3 items could not be decided",
+        "Inconclusive: no blocking item failed, but 2 could not be decided",
     )
 
 
@@ -542,7 +542,7 @@ def large(items: int = 92, findings: int = 10_000) -> Result:
                 owner="storage team",
             )
         )
-    return result_of(made, Verdict.NOT_READY, f"Not ready: 31 of {items} items failed, and 30 could not be decided")
+    return result_of(made, Verdict.NOT_READY, "Not ready: 31 blocking items failed, and 30 could not be decided")
 
 
 CASES: dict[str, Callable[[], Result]] = {

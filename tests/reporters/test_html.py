@@ -114,7 +114,7 @@ def test_the_verdict_comes_first_then_what_blocks_then_the_items() -> None:
     html = render_html(not_ready())
 
     order = [
-        "<h1>Not ready: 3 of 11 items failed, and 2 could not be decided</h1>",
+        "<h1>Not ready: 3 blocking items failed, and 2 could not be decided</h1>",
         "exit code 1, not ready: at least one blocking item failed",
         ">What blocks this release</h2>",
         ">Notices</h2>",
@@ -245,6 +245,6 @@ def test_a_refused_run_says_why_and_shows_no_empty_parts() -> None:
 def test_an_advisory_run_tells_its_verdict_and_why_the_exit_code_is_0() -> None:
     text = page(CASES["advisory"]()).text
 
-    assert "Not ready: 3 of 11 items failed" in text
+    assert "Not ready: 3 blocking items failed" in text
     assert "exit code 0, advisory run: the verdict stops nothing" in text
     assert "would block" in text

@@ -108,7 +108,7 @@ def test_the_verdict_and_what_blocks_come_first() -> None:
 
     headings = re.findall(r"<h[12]>(.*?)</h[12]>", html)
     assert headings == [
-        "❌ Not ready: 3 of 11 items failed, and 2 could not be decided",
+        "❌ Not ready: 3 blocking items failed, and 2 could not be decided",
         "What blocks this release",
         "Notices",
         "What else needs attention",
