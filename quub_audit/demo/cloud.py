@@ -5,15 +5,19 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from quub_audit.demo.authority import Identity
 from quub_audit.demo.credentials import Credentials
+from quub_audit.demo.data import keep_dumps, keep_snapshots, write_logs
 from quub_audit.demo.emulator import Emulator, Operator
+from quub_audit.demo.people import Pool, hire, open_pool
 
 REGION = "eu-central-1"
 PRODUCTION = "111122223333"
 STAGING = "444455556666"
+DATABASE = "quub-app-production"
 
 EGRESS = ("203.0.113.10", "203.0.113.11")
 """The addresses by which the service leaves (RFC 5737: nobody's)."""
@@ -43,12 +47,15 @@ class _Groups:
     database: str
 
 
-def furnish_production(emulator: Emulator, credentials: Credentials, certificate: Identity, *, healthy: bool) -> None:
-    """Fill the production account.
+def furnish_production(
+    emulator: Emulator, credentials: Credentials, certificate: Identity, at: datetime, *, healthy: bool
+) -> None:
+    """Fill the production account; logs end `at` that time.
 
-    Without `healthy`: the settlement service holds a secret in clear; the partners' load balancer takes TLS 1.0,
-    forwards plain HTTP, and only counts floods; the database is public, its group open; the key of Quub is renewed
-    by hand; the network keeps no flow logs.
+    Without `healthy`: the settlement service holds a secret in clear, and writes customers' data into a log that never
+    expires; the partners' load balancer takes TLS 1.0, forwards plain HTTP, and only counts floods; the database is
+    public, its group open, and a plain snapshot of an older one lies around; the key of Quub is renewed by hand; the
+    network keeps no flow logs; an administrator has no second factor; the mobile app's tokens live for a day.
     """
     operator = emulator.operator(PRODUCTION, REGION)
     network = _make_network(operator, keeps_logs=healthy)
@@ -56,7 +63,13 @@ def furnish_production(emulator: Emulator, credentials: Credentials, certificate
     _attach_tasks(operator, network, groups)
     _make_balancer(operator, network, groups, "production", certificate, is_sound=True)
     _make_balancer(operator, network, groups, "partners", certificate, is_sound=healthy)
+    hire(operator, healthy=healthy)
+    pool = open_pool(operator, healthy=healthy)
+    _make_balancer(operator, network, groups, "console", certificate, is_sound=True, pool=pool)
     _make_database(operator, network, groups, is_public=not healthy)
+    keep_snapshots(operator, DATABASE, healthy=healthy)
+    keep_dumps(operator)
+    write_logs(operator, at, healthy=healthy)
     quub = _keep_credentials(operator, "production", credentials, rotates=healthy)
     cache_url = f"rediss://quub-app:{secrets.token_hex(24)}@cache.quub-app.example:6379/0"
     cache = _keep(operator, "production/quub-app/cache-url", cache_url)
@@ -83,6 +96,7 @@ def _make_network(operator: Operator, *, keeps_logs: bool) -> _Network:
     if keeps_logs:
         _empty_default_group(ec2, vpc)
         operator("logs").create_log_group(logGroupName="/vpc/quub-app")
+        operator("logs").put_retention_policy(logGroupName="/vpc/quub-app", retentionInDays=90)
         ec2.create_flow_logs(
             ResourceIds=[vpc],
             ResourceType="VPC",
@@ -172,9 +186,19 @@ def _attach_tasks(operator: Operator, network: _Network, groups: _Groups) -> Non
 
 
 def _make_balancer(
-    operator: Operator, network: _Network, groups: _Groups, kind: str, certificate: Identity, *, is_sound: bool
+    operator: Operator,
+    network: _Network,
+    groups: _Groups,
+    kind: str,
+    certificate: Identity,
+    *,
+    is_sound: bool,
+    pool: Pool | None = None,
 ) -> None:
-    """An application load balancer with a web ACL; the partners' lets listed networks in and nobody else."""
+    """An application load balancer with a web ACL; the partners' lets listed networks in and nobody else.
+
+    With a `pool` it logs people in, and forgets them after half an hour.
+    """
     elb = operator("elbv2")
     name = f"quub-app-{kind}"
     balancer = elb.create_load_balancer(
@@ -195,12 +219,22 @@ def _make_balancer(
         Port=443,
         SslPolicy="ELBSecurityPolicy-TLS13-1-2-2021-06" if is_sound else "ELBSecurityPolicy-2016-08",
         Certificates=[{"CertificateArn": imported}],
-        DefaultActions=[forward],
+        DefaultActions=[*_log_in(pool), forward] if pool else [forward],
     )
     elb.create_listener(
         LoadBalancerArn=balancer, Protocol="HTTP", Port=80, DefaultActions=[redirect if is_sound else forward]
     )
     _put_acl(operator, balancer, name, listed=PARTNERS if kind == "partners" else (), blocks=is_sound)
+
+
+def _log_in(pool: Pool) -> Sequence[Mapping[str, Any]]:
+    settings = {
+        "UserPoolArn": pool.arn,
+        "UserPoolClientId": pool.client_id,
+        "UserPoolDomain": pool.domain,
+        "SessionTimeout": 1800,
+    }
+    return [{"Type": "authenticate-cognito", "AuthenticateCognitoConfig": settings}]
 
 
 def _put_acl(operator: Operator, balancer: str, name: str, *, listed: Sequence[str], blocks: bool) -> None:
@@ -242,10 +276,13 @@ def _seen_as(name: str) -> Mapping[str, Any]:
 
 def _make_database(operator: Operator, network: _Network, groups: _Groups, *, is_public: bool) -> None:
     rds = operator("rds")
+    operator("ec2").enable_ebs_encryption_by_default()
+    key = operator("kms").create_key(Description="Data of production")["KeyMetadata"]
+    operator("kms").enable_key_rotation(KeyId=key["KeyId"])
     subnets = {"DBSubnetGroupName": "quub-app", "DBSubnetGroupDescription": "Private subnets"}
     rds.create_db_subnet_group(SubnetIds=list(network.private), **subnets)
     rds.create_db_instance(
-        DBInstanceIdentifier="quub-app-production",
+        DBInstanceIdentifier=DATABASE,
         DBInstanceClass="db.t4g.medium",
         Engine="postgres",
         AllocatedStorage=50,
@@ -256,6 +293,8 @@ def _make_database(operator: Operator, network: _Network, groups: _Groups, *, is
         Port=_DATABASE_PORT,
         MultiAZ=True,
         StorageEncrypted=True,
+        KmsKeyId=key["Arn"],
+        BackupRetentionPeriod=35,
         PubliclyAccessible=is_public,
     )
 

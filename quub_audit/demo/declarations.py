@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from quub_audit.demo.cloud import EGRESS, PRODUCTION, REGION, STAGING
+from quub_audit.demo.data import DUMPS, DUMPS_PREFIX
+from quub_audit.demo.endpoints import LOGIN_PATH
 
 DOMAIN = "quub-app.example"
 """RFC 2606: no name below it resolves."""
@@ -60,11 +62,17 @@ environments:
     endpoints:
 {_endpoint(places, "orders", "load_balancer: quub-app-production", f"closed_ports: {list(places.closed_ports)}")}
 {_endpoint(places, "partners", "load_balancer: quub-app-partners")}
-{_endpoint(places, "console", "audience: browser")}
+{_endpoint(places, "console", "audience: browser", f"login_path: {LOGIN_PATH}", "load_balancer: quub-app-console")}
 {_endpoint(places, "stream", scheme="wss")}
     repositories:
       - name: quub-app
         path: {places.repository}
+    logs:
+      - name: quub-app
+        groups: [/ecs/quub-app]
+    backups:
+      - bucket: {DUMPS}
+        prefix: {DUMPS_PREFIX}
 
   staging:
     stage: staging

@@ -1,4 +1,7 @@
-"""An emulated AWS (moto) in this process, on a free port of 127.0.0.1: nothing of it leaves the machine."""
+"""An emulated AWS (moto) in this process, on a free port of 127.0.0.1: nothing of it leaves the machine.
+
+What moto does not know is answered in front of it, by `quub_audit.demo.gaps`.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from quub_audit.demo.gaps import filled
 from quub_audit.errors import MissingExtra
 
 _INSTALL = "the demo emulates AWS with moto, which is not or not wholly installed; pip install 'quub-audit[demo]'"
@@ -118,7 +122,8 @@ def _make_server() -> Any:
         def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002  the base class's own name
             pass
 
-    server = ThreadedWSGIServer("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app), handler=Silent)
+    app = filled(DomainDispatcherApplication(create_backend_app))
+    server = ThreadedWSGIServer("127.0.0.1", 0, app, handler=Silent)
     server.daemon_threads = False
     return server
 

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import hashlib
 import json
+import secrets
 import socket
 import socketserver
 import ssl
@@ -24,6 +25,7 @@ from quub_audit.demo.credentials import Credentials
 LOOPBACK = "127.0.0.1"
 PATHS = ("/", "/health", "/ready")
 """What every service here answers with content."""
+LOGIN_PATH = "/login"
 
 _IDLE_S = 5.0
 """How long a connection may say nothing."""
@@ -59,11 +61,17 @@ class Asked:
 Service = Callable[[Asked], Reply]
 
 
-def service(name: str, *, hsts: str = "") -> Service:
-    """Answers `PATHS` with JSON and everything else with 404; `hsts` is its Strict-Transport-Security header."""
+def service(name: str, *, hsts: str = "", has_login: bool = False) -> Service:
+    """Answers `PATHS` with JSON and everything else with 404; `hsts` is its Strict-Transport-Security header.
+
+    With `has_login` there is a page, `LOGIN_PATH`, that begins a session.
+    """
 
     def answer(asked: Asked) -> Reply:
         sent = {"Content-Type": "application/json", **({"Strict-Transport-Security": hsts} if hsts else {})}
+        if has_login and asked.path == LOGIN_PATH:
+            page = {**sent, "Content-Type": "text/html; charset=utf-8", "Set-Cookie": _session_cookie()}
+            return Reply(status=HTTPStatus.OK, headers=page, body=b"<!doctype html><title>Log in</title>")
         if asked.path not in PATHS:
             return Reply(status=HTTPStatus.NOT_FOUND, headers=sent, body=b'{"error":"not found"}')
         return Reply(
@@ -71,6 +79,10 @@ def service(name: str, *, hsts: str = "") -> Service:
         )
 
     return answer
+
+
+def _session_cookie() -> str:
+    return f"__Host-session={secrets.token_urlsafe(24)}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=1800"
 
 
 def redirect_to(host: str) -> Service:

@@ -45,9 +45,11 @@ class DemoWorld:
 def demo_world(folder: Path, *, healthy: bool) -> Iterator[DemoWorld]:
     """The world, with its files in the empty or missing `folder`; everything of it has ended at exit.
 
-    Healthy, every item of the checklist passes. Otherwise five fail, one is waived and one is attested: a credential
+    Healthy, every item of the checklist passes. Otherwise eleven fail, one is waived and one is attested: a credential
     lies in the history, in code and in a task definition; one endpoint speaks TLS 1.0 and plain HTTP; pins are not
-    compared; a database is open to the world; floods are counted and not held back; a key is renewed by hand.
+    compared; a database is open to the world, and a snapshot plain; floods are counted and not held back; a key is
+    renewed by hand; an administrator has no second factor; an app's tokens live for a day and are refreshed with the
+    same token for ever; a log shows customers, and never expires.
 
     One world at a time in a process: the emulator's accounts are the process's own.
     Raises MissingExtra without moto, and UsageError when git is missing or the folder is not empty.
@@ -65,7 +67,7 @@ def _build(running: contextlib.ExitStack, folder: Path, at: datetime, *, healthy
     authority.write_ca(folder)
     credentials = Credentials(org_id="org_4711")
     emulator = running.enter_context(emulated_aws())
-    furnish_production(emulator, credentials, authority.issue(f"*.{DOMAIN}"), healthy=healthy)
+    furnish_production(emulator, credentials, authority.issue(f"*.{DOMAIN}"), at, healthy=healthy)
     furnish_staging(emulator, Credentials(org_id="org_4712"))
     pins = (authority.issuer_pin, make_pin("in reserve"))
     checkout = repository.build(folder / "quub-app", healthy=healthy, pins=pins)
@@ -110,7 +112,7 @@ def _serve(
     services = {
         "orders": (endpoints.service("orders"), tls("orders")),
         "partners": (endpoints.service("partners"), partners_tls),
-        "console": (endpoints.service("console", hsts=hsts), console_tls),
+        "console": (endpoints.service("console", hsts=hsts, has_login=True), console_tls),
         "stream": (endpoints.stream("stream"), tls("stream")),
     }
     redirect = endpoints.served(endpoints.redirect_to(f"console.{DOMAIN}"))

@@ -1,0 +1,101 @@
+"""What the sample service keeps in the emulated account beside its database: dumps, snapshots and logs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from quub_audit.demo.emulator import Operator
+
+DUMPS = "quub-app-production-dumps"
+DUMPS_PREFIX = "daily/"
+LOGS = ("/ecs/quub-app", "/ecs/quub-app-settlement")
+
+EVENTS = 1200
+"""In each log group, spread over the last day; an item wants a thousand before it says anything."""
+
+PERSONAL: Mapping[str, str] = {"email": "lea.hofmann@postfach-mail.de", "card": "4539 5787 6362 1486"}
+"""What the settlement service writes into its log when a payout fails. Made up, and valid as far as forms go."""
+
+
+def keep_dumps(operator: Operator) -> None:
+    """A bucket of daily dumps that nobody can overwrite, open, or forget to delete."""
+    s3 = operator("s3")
+    region = s3.meta.region_name
+    s3.create_bucket(
+        Bucket=DUMPS,
+        CreateBucketConfiguration={"LocationConstraint": region},
+        ObjectLockEnabledForBucket=True,
+    )
+    s3.put_object_lock_configuration(
+        Bucket=DUMPS,
+        ObjectLockConfiguration={
+            "ObjectLockEnabled": "Enabled",
+            "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 30}},
+        },
+    )
+    blocks = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+    s3.put_public_access_block(Bucket=DUMPS, PublicAccessBlockConfiguration=dict.fromkeys(blocks, True))
+    encryption = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
+    s3.put_bucket_encryption(Bucket=DUMPS, ServerSideEncryptionConfiguration=encryption)
+    rule = {
+        "ID": "old-dumps",
+        "Status": "Enabled",
+        "Filter": {"Prefix": DUMPS_PREFIX},
+        "Expiration": {"Days": 35},
+        "NoncurrentVersionExpiration": {"NoncurrentDays": 7},
+    }
+    s3.put_bucket_lifecycle_configuration(Bucket=DUMPS, LifecycleConfiguration={"Rules": [rule]})
+    for number in range(3):
+        s3.put_object(Bucket=DUMPS, Key=f"{DUMPS_PREFIX}{number}.pgdump", Body=b"-", ServerSideEncryption="AES256")
+
+
+def keep_snapshots(operator: Operator, database: str, *, healthy: bool) -> None:
+    """A snapshot of the database; without `healthy`, also a plain one, of a database that is long gone."""
+    rds = operator("rds")
+    rds.create_db_snapshot(DBInstanceIdentifier=database, DBSnapshotIdentifier=f"{database}-release")
+    if healthy:
+        return
+    rds.create_db_instance(
+        DBInstanceIdentifier="quub-app-before-migration",
+        DBInstanceClass="db.t4g.medium",
+        Engine="postgres",
+        AllocatedStorage=20,
+        StorageEncrypted=False,
+    )
+    rds.create_db_snapshot(
+        DBInstanceIdentifier="quub-app-before-migration", DBSnapshotIdentifier="quub-app-before-migration"
+    )
+    rds.delete_db_instance(DBInstanceIdentifier="quub-app-before-migration", SkipFinalSnapshot=True)
+
+
+def write_logs(operator: Operator, at: datetime, *, healthy: bool) -> None:
+    """A day of logs of both services.
+
+    Without `healthy`, the group of the settlement service never expires, and some of its lines show a customer.
+    """
+    logs = operator("logs")
+    for group in LOGS:
+        is_sound = healthy or group != "/ecs/quub-app-settlement"
+        logs.create_log_group(logGroupName=group)
+        if is_sound:
+            logs.put_retention_policy(logGroupName=group, retentionInDays=90)
+        logs.create_log_stream(logGroupName=group, logStreamName="web/quub-app/1")
+        events = [
+            {"timestamp": int(moment.timestamp() * 1000), "message": json.dumps(line)}
+            for moment, line in _day(at, is_sound=is_sound)
+        ]
+        logs.put_log_events(logGroupName=group, logStreamName="web/quub-app/1", logEvents=events)
+
+
+def _day(at: datetime, *, is_sound: bool) -> Iterator[tuple[datetime, Mapping[str, Any]]]:
+    """Lines from a day ago until now, the oldest first."""
+    step = timedelta(hours=23, minutes=50) / EVENTS
+    for number in range(EVENTS):
+        line: dict[str, Any] = {"level": "info", "event": "order.accepted", "order": f"ord-{number:x}", "ms": 12}
+        if number % 200 == 100:
+            customer = {"email": "***", "card": "****1486"} if is_sound else PERSONAL
+            line = {"level": "warn", "event": "payout.failed", "order": f"ord-{number:x}", **customer}
+        yield at - step * (EVENTS - number), line

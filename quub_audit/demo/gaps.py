@@ -1,0 +1,101 @@
+"""What the emulator lacks, answered in front of it: what AWS says where there is nothing, or where all is well."""
+
+from __future__ import annotations
+
+import io
+import re
+import urllib.parse
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+"""A WSGI application."""
+
+LONGEST_FORM = 64 * 1024
+"""Bytes. A question of the query protocol is short; what is longer is not looked into."""
+
+_EC2 = "http://ec2.amazonaws.com/doc/2016-11-15/"
+
+ANSWERS: Mapping[str, str] = {
+    "DescribeDBClusterAutomatedBackups": (
+        "<DescribeDBClusterAutomatedBackupsResponse><DescribeDBClusterAutomatedBackupsResult>"
+        "<DBClusterAutomatedBackups/>"
+        "</DescribeDBClusterAutomatedBackupsResult></DescribeDBClusterAutomatedBackupsResponse>"
+    ),
+    "DescribeServerlessCaches": (
+        "<DescribeServerlessCachesResponse><DescribeServerlessCachesResult>"
+        "<ServerlessCaches/>"
+        "</DescribeServerlessCachesResult></DescribeServerlessCachesResponse>"
+    ),
+    "DescribeServerlessCacheSnapshots": (
+        "<DescribeServerlessCacheSnapshotsResponse><DescribeServerlessCacheSnapshotsResult>"
+        "<ServerlessCacheSnapshots/>"
+        "</DescribeServerlessCacheSnapshotsResult></DescribeServerlessCacheSnapshotsResponse>"
+    ),
+    "GetSnapshotBlockPublicAccessState": (
+        f'<GetSnapshotBlockPublicAccessStateResponse xmlns="{_EC2}">'
+        "<state>block-all-sharing</state>"
+        "</GetSnapshotBlockPublicAccessStateResponse>"
+    ),
+}
+"""By action of the query protocol: operations that the emulator does not know."""
+
+POINTS = re.compile(r"/backup-vaults/[^/]+/recovery-points/?")
+"""The path of backup.ListRecoveryPointsByBackupVault, which it does not know either: no vault holds a point."""
+
+CORRECTIONS: Mapping[str, tuple[re.Pattern[bytes], bytes]] = {
+    "GetAccountSummary": (re.compile(rb"(<key>AccountMFAEnabled</key>\s*<value>)0(?=</value>)"), rb"\g<1>1"),
+    "DescribeDBInstanceAutomatedBackups": (
+        re.compile(rb"(<DBInstanceAutomatedBackup>)"),
+        rb"\1<Encrypted>true</Encrypted>",
+    ),
+}
+"""By action: what its answers leave out. Its missing root user has a second factor, and backups are encrypted."""
+
+
+def filled(app: App) -> App:
+    """`app`, the emulator's, with `ANSWERS` and `CORRECTIONS`."""
+
+    def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        action = _action_of(environ)
+        if action in ANSWERS:
+            return _tell(start, ANSWERS[action], "text/xml")
+        if environ["REQUEST_METHOD"] == "GET" and POINTS.fullmatch(environ.get("PATH_INFO", "")):
+            return _tell(start, '{"RecoveryPoints": []}', "application/json")
+        return _corrected(app, environ, start, *CORRECTIONS[action]) if action in CORRECTIONS else app(environ, start)
+
+    return answer
+
+
+def _action_of(environ: dict[str, Any]) -> str:
+    """The action of the query protocol, whose form is read and put back; empty for other requests."""
+    if "form" not in environ.get("CONTENT_TYPE", ""):
+        return ""
+    length = int(environ.get("CONTENT_LENGTH") or 0)
+    if not 0 < length <= LONGEST_FORM:
+        return ""
+    body: bytes = environ["wsgi.input"].read(length)
+    environ["wsgi.input"] = io.BytesIO(body)
+    actions = urllib.parse.parse_qs(body.decode(errors="replace")).get("Action", [])
+    return actions[0] if actions else ""
+
+
+def _corrected(
+    app: App, environ: dict[str, Any], start: Callable[..., Any], pattern: re.Pattern[bytes], text: bytes
+) -> Iterable[bytes]:
+    """The emulator's answer with `text` for `pattern`."""
+    told: list[tuple[str, list[tuple[str, str]]]] = []
+
+    def keep(status: str, headers: list[tuple[str, str]], *_: Any) -> None:
+        told.append((status, [each for each in headers if each[0].lower() != "content-length"]))
+
+    body = pattern.sub(text, b"".join(app(environ, keep)))
+    status, headers = told[0]
+    start(status, [*headers, ("Content-Length", str(len(body)))])
+    return [body]
+
+
+def _tell(start: Callable[..., Any], text: str, content_type: str) -> Iterable[bytes]:
+    body = text.encode()
+    start("200 OK", [("Content-Type", content_type), ("Content-Length", str(len(body)))])
+    return [body]
