@@ -160,7 +160,7 @@ class IdentityConnector:
         newer = first.token("refresh_token")
         is_rotated = bool(newer) and newer != refresh
         if is_rotated:
-            time.sleep(wait_s)
+            _wait(wait_s)
         second = use(refresh)
         third = use(newer) if is_rotated and second.error else None
         newest = second if not second.error else third
@@ -228,6 +228,13 @@ class IdentityConnector:
         for token in (provider.access_token, provider.id_token):
             for part in parts_to_strike(token):
                 self._sealer.redactor.add(part)
+
+
+def _wait(wait_s: float) -> None:
+    """Sleep, but not past the end of the check, which may be brought near in the meantime. Raises TimedOut."""
+    ends_at = time.monotonic() + wait_s
+    while (left := ends_at - time.monotonic()) > 0:
+        time.sleep(min(left, seconds_left(0.25)))
 
 
 def _question(provider: IdentityProvider, name: str) -> Question:

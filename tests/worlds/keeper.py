@@ -1,7 +1,7 @@
 """One slow server for all workers of a test session, ended when the last of them has gone, however it went.
 
-Workers hold leases (files that begin with their pid). A keeper, a process of its own, starts the server and ends it when no
-lease of a living process is left. Everything is in one folder: `lease`, `command.json`, `server.log`.
+Workers hold leases (files whose names begin with their pid). A keeper, a process of its own, starts the server and
+ends it when no lease of a living process is left. Everything is in one folder: `leases`, `command.json`, `server.log`.
 """
 
 from __future__ import annotations

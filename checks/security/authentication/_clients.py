@@ -83,8 +83,8 @@ def may_go_offline(client: Mapping[str, Any]) -> bool:
 
 
 def named(client: Mapping[str, Any]) -> str:
-    """The client's id."""
-    return str(client.get("clientId") or "a client without an id")
+    """The client's id, at most 200 characters."""
+    return str(client.get("clientId") or "a client without an id")[:200]
 
 
 def period(count: int) -> str:

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from quub_audit.connectors.base import DEADLINE, Deadline
 from quub_audit.connectors.codec import encode
 from quub_audit.connectors.identity import IdentityConnector
 from quub_audit.demo.authority import Authority
-from quub_audit.errors import Absent, Denied, Malformed, Refused, Reportable, Throttled, Unreachable, Unsupported
+from quub_audit.errors import (
+    Absent,
+    Denied,
+    Malformed,
+    Refused,
+    Reportable,
+    Throttled,
+    TimedOut,
+    Unreachable,
+    Unsupported,
+)
 from quub_audit.facts.seal import Redactor
 from quub_audit.model.environment import IdentityProvider
 from quub_audit.model.environment import TestClient as Client
@@ -224,6 +237,25 @@ def test_a_refresh_trial_says_what_each_use_came_to(
 
     assert found is not None
     assert (found.is_rotated, found.is_reuse_refused, found.is_family_revoked) == expected
+
+
+def test_a_wait_ends_with_the_check_when_that_is_cancelled(connect: Connect, login: Saying) -> None:
+    first = Says(body={"access_token": "a" * 20, "refresh_token": "first-refresh-token"})
+    rotated = Says(body={"access_token": "b" * 20, "refresh_token": "second-refresh-token"})
+    login.answer("/token", first, rotated)
+    deadline = Deadline(120)
+    timer = threading.Timer(0.7, deadline.cancel)
+    timer.start()
+    mark = DEADLINE.set(deadline)
+    began = time.monotonic()
+    try:
+        with pytest.raises(TimedOut):
+            connect().refresh_twice(provider(login), wait_s=60)
+    finally:
+        DEADLINE.reset(mark)
+        timer.join()
+
+    assert time.monotonic() - began < 20
 
 
 def test_a_refresh_token_that_is_refused_at_once_proves_nothing(connect: Connect, login: Saying) -> None:
