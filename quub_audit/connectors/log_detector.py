@@ -12,7 +12,15 @@ from quub_audit.connectors.log_personal import (
     payment_cards,
     phone_numbers,
 )
-from quub_audit.connectors.log_secrets import JWT, api_keys, bearer_tokens, passwords, private_keys, web_tokens
+from quub_audit.connectors.log_secrets import (
+    JWT,
+    api_keys,
+    bearer_tokens,
+    passwords,
+    private_keys,
+    signed_urls,
+    web_tokens,
+)
 from quub_audit.connectors.log_text import Hit, unfold, wrapped_texts
 
 _DIGITS = re.compile(r"\d(?:[ \-./()+A-Z]{0,2}\d){5}")
@@ -56,6 +64,8 @@ def _hits(text: str) -> Iterator[Hit]:
     if "eyJ" in text:
         yield from web_tokens(text)
     yield from bearer_tokens(text, lowered)
+    if "sig" in lowered and "=" in text:
+        yield from signed_urls(text)
     yield from api_keys(text, lowered)
     if "PRIVATE KEY" in text:
         yield from private_keys(text)

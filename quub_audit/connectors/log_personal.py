@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from quub_audit.connectors.log_text import Hit, key_before, words_in, words_of
+from quub_audit.connectors.log_text import MAX_CANDIDATES, Hit, each, key_before, words_in, words_of
 from quub_audit.connectors.log_toplevel import TOP_LEVEL_DOMAINS
 
 ID_WORDS = words_in(
@@ -96,8 +96,9 @@ _AMERICAN = re.compile(r"(?<![\w.+/-])(?:\([2-9]\d{2}\) ?|[2-9]\d{2}-)[2-9]\d{2}
 _NATIONAL = re.compile(r"(?<![\w.+-])(?:\+|00)?\(?\d(?:[ \-./()]{0,2}\d){6,14}(?![\w-])")
 _PHONE_WORD = re.compile(
     r"(?i)(?<![a-z])(?:tele)?(?:phone|fon|puhelin|handy)(?:numero|nummer|number)?|(?<![a-z])(?:tel|mobile|cell|msisdn|sms|fax"
-    r"|whatsapp|telefono|t\u00e9l\u00e9phone|m\u00f3vil|movil|matkapuhelin|gsm)(?![a-z])"
+    r"|whatsapp|tel[e\u00e9]fono|t\u00e9l\u00e9phone|m\u00f3vil|movil|matkapuhelin|gsm)(?![a-z])"
 )
+_FEW_WORDS = re.compile(r"[\s:#.,\"'(]{0,4}(?:[^\W\d_]{1,20}[\s:,]{1,3}){0,3}[\"'(]{0,2}")
 _PHONE_WORDS = words_in(
     """
     phone telephone tel telefon telefono mobile cell msisdn sms fax whatsapp puhelin puhelinnumero cellphone
@@ -111,19 +112,19 @@ _NOT_A_PHONE = ID_WORDS - {"item", "message", "part", "case"}
 def phone_numbers(text: str) -> Iterator[Hit]:
     """Numbers that a numbering plan knows: with a country code, in the American form, or named as a phone number."""
     seen: set[str] = set()
-    for match in _INTERNATIONAL.finditer(text):
+    for match in each(_INTERNATIONAL, text):
         value = _valid_prefix(match[0], "")
         if value and not _is_id(key_before(text, match.start())):
             seen.add(_digits(value))
             yield Hit(kind="phone number", value=value, detail="number with a valid country code")
-    for match in _AMERICAN.finditer(text):
+    for match in each(_AMERICAN, text):
         key = key_before(text, match.start())
         if (not key or words_of(key) & _PHONE_WORDS) and _valid_prefix(match[0], "US"):
             seen.add(_digits(match[0]))
             yield Hit(kind="phone number", value=match[0], detail="number in the North American form")
     if not _PHONE_WORD.search(text):
         return
-    for match in _NATIONAL.finditer(text):
+    for match in each(_NATIONAL, text):
         if not any(_digits(match[0]) in known or known in _digits(match[0]) for known in seen):
             value = _named_number(text, match)
             if value:
@@ -133,21 +134,26 @@ def phone_numbers(text: str) -> Iterator[Hit]:
 
 def _named_number(text: str, match: re.Match[str]) -> str:
     key = key_before(text, match.start())
-    if key:
-        words = words_of(key)
-        if not words & _PHONE_WORDS or words & _NOT_A_PHONE:
-            return ""
-    else:
-        before = text[max(0, match.start() - 30) : match.start()]
-        named = list(_PHONE_WORD.finditer(before))
-        if not named or any(c.isdigit() for c in before[named[-1].end() :]) or _is_id(before[named[-1].end() :]):
-            return ""
+    words = words_of(key)
+    is_prose = not key or text[: match.start()].endswith(": ")
+    if words & _NOT_A_PHONE or not (words & _PHONE_WORDS or (is_prose and _is_called_a_phone(text, match.start()))):
+        return ""
     number = match[0]
     for region in ("", *_REGIONS):
         written = f"+{number[2:] if number.startswith('00') else number.lstrip('+')}" if not region else number
         if _is_valid_number(written, region):
             return number
     return ""
+
+
+def _is_called_a_phone(text: str, start: int) -> bool:
+    """Whether a word for a phone stands before `start`, with three words or fewer between, none of another thing."""
+    before = text[max(0, start - 40) : start]
+    named = list(_PHONE_WORD.finditer(before))
+    if not named:
+        return False
+    between = before[named[-1].end() :]
+    return _FEW_WORDS.fullmatch(between) is not None and not words_of(between) & ID_WORDS
 
 
 def _valid_prefix(number: str, region: str) -> str:
@@ -204,17 +210,17 @@ _TEST_CARDS = words_in(
 
 def payment_cards(text: str) -> Iterator[Hit]:
     """Card numbers (Luhn, issuer's range and length, and a name, a grouping or a track), and verification codes."""
-    for match in _TRACK.finditer(text):
+    for match in each(_TRACK, text):
         number = match["first"] or match["second"]
         if issuer_of(number) and luhn(number):
             yield Hit(kind="payment card", value=number, detail="magnetic stripe data")
-    for match in _CARD.finditer(text):
+    for match in each(_CARD, text):
         number = _digits(match[0])
         if issuer_of(number) and luhn(number):
             reason = _why_a_card(text, match, number)
             if reason:
                 yield Hit(kind="payment card", value=match[0], detail=f"Luhn and issuer's range, {reason}")
-    for match in _CODE.finditer(text):
+    for match in each(_CODE, text):
         is_card = match[0][:3].lower() != "cid" or _CARD_CONTEXT.search(
             text[max(0, match.start() - 80) : match.start()]
         )
@@ -225,7 +231,8 @@ def payment_cards(text: str) -> Iterator[Hit]:
 def _why_a_card(text: str, match: re.Match[str], number: str) -> str:
     if number in _TEST_CARDS:
         return "published test number"
-    key = words_of(key_before(text, match.start()))
+    name = key_before(text, match.start())
+    key = words_of(name) | {"".join(c for c in name.lower() if c.isalpha())}
     if key & _CARD_WORDS and not key & {"id", "token", "hash", "fingerprint", "ref", "reference"}:
         return "named as a card"
     if key & _NOT_A_CARD or _is_id(text[max(0, match.start() - 24) : match.start()]):
@@ -312,7 +319,10 @@ _IBAN_LENGTHS = {
 
 def bank_accounts(text: str) -> Iterator[Hit]:
     """IBANs: a country that has them, its length, check digits by ISO 7064 mod 97."""
-    for match in _IBAN.finditer(text):
+    match = _IBAN.search(text)
+    for _ in range(MAX_CANDIDATES):
+        if match is None:
+            return
         country = match[0][:2].upper()
         length = _IBAN_LENGTHS.get(country, 0)
         value = _first_characters(match[0], length)
@@ -320,6 +330,9 @@ def bank_accounts(text: str) -> Iterator[Hit]:
         compact = re.sub(r"[ -]", "", value).upper()
         if length and len(compact) == length and not rest.isalnum() and _is_mod_97(compact):
             yield Hit(kind="IBAN", value=value, detail="length of its country and check digits")
+            match = _IBAN.search(text, match.start() + len(value))
+        else:  # what follows may have been taken for its end
+            match = _IBAN.search(text, match.start() + 2)
 
 
 def _first_characters(text: str, count: int) -> str:
@@ -348,19 +361,19 @@ class NationalId:
     name: str
     form: re.Pattern[str]
     is_valid: Callable[[str], bool]
+    words: re.Pattern[str]
+    """Names of it, case ignored."""
     strong: re.Pattern[str] | None = None
     """A form that is enough without a name; None where the number must be named."""
-    words: re.Pattern[str] | None = None
-    """Names of it, case ignored."""
 
 
 def national_ids(text: str) -> Iterator[Hit]:
     """Numbers that states give to people, each by its own check, and by its name where the check is weak."""
     for country in _countries():
-        is_named = country.words is not None and country.words.search(text) is not None
+        is_named = _ANY_NATIONAL.search(text) or country.words.search(text)
         if not is_named and country.strong is None:
             continue
-        for match in country.form.finditer(text):
+        for match in each(country.form, text):
             if _is_national(country, text, match) and country.is_valid(match[0]):
                 yield Hit(kind="national id", value=match[0], detail=country.name)
 
@@ -368,11 +381,17 @@ def national_ids(text: str) -> Iterator[Hit]:
 def _is_national(country: NationalId, text: str, match: re.Match[str]) -> bool:
     key = key_before(text, match.start())
     before = key or text[max(0, match.start() - 40) : match.start()]
-    if country.words is not None and country.words.search(before.replace("_", " ")):
+    if country.words.search(before.replace("_", " ")) or _ANY_NATIONAL.search(key):
         return True
     is_others = bool(words_of(key) & ID_WORDS) or _is_id(text[max(0, match.start() - 24) : match.start()])
     return not is_others and country.strong is not None and country.strong.fullmatch(match[0]) is not None
 
+
+_ANY_NATIONAL = re.compile(
+    r"(?i)(?:national|citizen|personal|person|identity|civil)[ _-]?(?:id|identity|identification)?[ _-]?"
+    r"(?:card|code|no|nr|number|num)|(?:national|citizen|personal|civil)[ _-]?id(?![a-z])|(?<![a-z])id[_-]?number"
+)
+"""Names for whatever number a state gives."""
 
 _NINO = re.compile(
     r"(?<![A-Za-z0-9])(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?\d{2} ?\d{2} ?\d{2} ?"

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 
-from quub_audit.connectors.log_text import Hit, decoded, is_masked, value_after, words_in, words_of
+from quub_audit.connectors.log_text import Hit, decoded, each, is_masked, value_after, words_in, words_of
 from quub_audit.facts.seal import entropy_bits, is_ordinary
 
 _ASSIGNED = r"[\"'\]`]{0,2}\s{0,3}(?:=>|[:=])\s{0,3}"
@@ -22,7 +22,7 @@ JWT = re.compile(
 
 def web_tokens(text: str) -> Iterator[Hit]:
     """JSON Web Tokens: the header is JSON with `alg`, and the signature stands there, or the header says `none`."""
-    for match in JWT.finditer(text):
+    for match in each(JWT, text):
         algorithm = _algorithm(match[0].partition(".")[0])
         is_whole = len(match["last"]) >= 16 or algorithm.lower() == "none"
         if algorithm and is_whole and len(match["middle"]) >= 2:
@@ -40,7 +40,7 @@ def _algorithm(header: str) -> str:
 
 # Bearer tokens and sessions
 
-_BEARER = re.compile(r"(?i)(?<![a-z])bearer[\"']?[\s:=+]{1,3}[\"']?(?P<value>[A-Za-z0-9._~+/=-]{12,4096})")
+_BEARER = re.compile(r"(?i)(?<![a-z])bearer[\"']?[\s:=+]{1,3}[\"']?(?P<value>[A-Za-z0-9._~+/-]{12,4096}={0,2})")
 _AUTHORIZATION = re.compile(
     r"(?i)authorization" + _ASSIGNED + r"[\"'\[]{0,2}(?P<scheme>basic|token|apikey|digest|aws4-hmac-sha256)\s{1,3}"
     r"(?P<value>[A-Za-z0-9._~+/=-]{6,4096})"
@@ -49,6 +49,9 @@ _TOKEN = re.compile(r"(?i)(?P<name>[a-z0-9_-]{0,24})token" + _ASSIGNED)
 _COOKIE = re.compile(
     r"(?i)(?<![a-z])(?:jsessionid|phpsessid|asp\.net_sessionid|connect\.sid|sessionid|session|laravel_session"
     r"|__(?:secure|host)-[a-z0-9_.-]{1,40}|_[a-z0-9]{1,24}_session)=(?P<value>[^\s;,\"']{16,1024})"
+)
+_SIGNED_URL = re.compile(
+    r"(?i)[?&](?:x-amz-signature|x-goog-signature|sig|signature)=(?P<value>[A-Za-z0-9%+/=_-]{32,1024})"
 )
 _NOT_CREDENTIALS = words_in(
     """
@@ -62,22 +65,29 @@ _NOT_CREDENTIALS = words_in(
 def bearer_tokens(text: str, lowered: str) -> Iterator[Hit]:
     """Tokens of the Authorization header, tokens by their names, session cookies."""
     if "bearer" in lowered:
-        for match in _BEARER.finditer(text):
+        for match in each(_BEARER, text):
             if _is_opaque(match["value"]):
                 yield Hit(kind="bearer token", value=match["value"], detail="after the word Bearer")
     if "authorization" in lowered:
-        for match in _AUTHORIZATION.finditer(text):
+        for match in each(_AUTHORIZATION, text):
             yield from _of_scheme(match["scheme"].lower(), match["value"])
     if "token" in lowered:
-        for match in _TOKEN.finditer(text):
+        for match in each(_TOKEN, text):
             value, _ = value_after(text, match.end())
             if not words_of(match["name"]) & _NOT_CREDENTIALS and _is_opaque(value):
                 yield Hit(kind="bearer token", value=value, detail="named as a token")
     if "sess" in lowered or ".sid=" in lowered or "__host-" in lowered or "__secure-" in lowered:
-        for match in _COOKIE.finditer(text):
+        for match in each(_COOKIE, text):
             is_cookie = "cookie" in lowered or match[0][:1] == "_" or "session=" not in match[0][:16].lower()
             if is_cookie and _is_opaque(match["value"]):
                 yield Hit(kind="bearer token", value=match["value"], detail="session cookie")
+
+
+def signed_urls(text: str) -> Iterator[Hit]:
+    """Signatures of pre-signed URLs, which let anybody in who has them."""
+    for match in each(_SIGNED_URL, text):
+        if not is_masked(match["value"]):
+            yield Hit(kind="bearer token", value=match["value"], detail="signature of a URL")
 
 
 def _of_scheme(scheme: str, value: str) -> Iterator[Hit]:
@@ -97,7 +107,7 @@ def _is_opaque(value: str) -> bool:
     has_digit = any(c.isdigit() for c in value)
     has_letter = any(c.isalpha() for c in value)
     has_both_cases = any(c.islower() for c in value) and any(c.isupper() for c in value)
-    if not has_letter or not (has_digit or (has_both_cases and len(value) >= 24)):
+    if not has_letter or not (has_digit or (has_both_cases and len(value) >= 24 and "." not in value)):
         return False
     return entropy_bits(value) >= 2.8 and not (is_ordinary(value) and not _looks_drawn(value)) and not _is_hash(value)
 
@@ -116,9 +126,9 @@ def _is_hash(value: str) -> bool:
 # API keys
 
 _KEYS: Mapping[str, tuple[tuple[str, ...], re.Pattern[str]]] = {
-    name: (starts, re.compile(rf"(?<![A-Za-z0-9_/-])(?:{form})(?![A-Za-z0-9_-])"))
+    name: (starts, re.compile(rf"(?<![A-Za-z0-9_-])(?:{form})(?![A-Za-z0-9_-])"))
     for name, starts, form in (
-        ("AWS access key id", ("AKIA", "ASIA"), r"A[KS]IA[A-Z2-7][A-Z0-9]{15}"),
+        ("AWS access key id", ("AKIA", "ASIA"), r"A[KS]IA[A-Z0-9]{16}"),
         ("Quub API key", ("quub_",), r"quub_(?:live|test|prod|sandbox)_[A-Za-z0-9]{12,128}"),
         ("Stripe key", ("k_live_", "k_test_"), r"[sr]k_(?:live|test)_[A-Za-z0-9]{10,247}"),
         ("Stripe webhook secret", ("whsec_",), r"whsec_[A-Za-z0-9+/=]{24,64}"),
@@ -137,6 +147,11 @@ _KEYS: Mapping[str, tuple[tuple[str, ...], re.Pattern[str]]] = {
         ("Shopify token", ("shp",), r"shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}"),
         ("Mailgun key", ("key-",), r"key-[0-9a-f]{32}"),
         ("Twilio key", ("SK",), r"SK[0-9a-f]{32}"),
+        (
+            "Slack webhook",
+            ("hooks.slack.com/",),
+            r"hooks\.slack\.com/services/T[A-Z0-9]{6,14}/B[A-Z0-9]{6,14}/\w{16,40}",
+        ),
         ("Telegram bot token", (":AA",), r"\d{8,10}:AA[A-Za-z0-9_-]{33}"),
     )
     for name in [f"{name} ({starts[0]})"]
@@ -144,7 +159,8 @@ _KEYS: Mapping[str, tuple[tuple[str, ...], re.Pattern[str]]] = {
 _NAMED_KEY = re.compile(
     r"(?i)(?:api[_-]?key|api[_-]?secret|client[_-]?secret|consumer[_-]?secret|(?:secret[_-]?)?access[_-]?key|secret[_-]?key"
     r"|app[_-]?secret|signing[_-]?(?:secret|key)|webhook[_-]?secret|encryption[_-]?key|subscription-key|account[_-]?key"
-    r"|shared[_-]?secret|auth[_-]?key|shared[_-]?access[_-]?signature)" + _ASSIGNED
+    r"|shared[_-]?secret|auth[_-]?key|shared[_-]?access[_-]?signature"
+    r"|(?<![a-z])secret)" + _ASSIGNED
 )
 
 
@@ -152,11 +168,11 @@ def api_keys(text: str, lowered: str) -> Iterator[Hit]:
     """Keys by the beginnings that their makers give them, and by the names that lines give them."""
     for name, (starts, form) in _KEYS.items():
         if any(start in text for start in starts):
-            for match in form.finditer(text):
+            for match in each(form, text):
                 if not is_masked(match[0]) and _is_drawn_after_prefix(match[0]):
                     yield Hit(kind="API key", value=match[0], detail=name.partition(" (")[0])
     if "key" in lowered or "secret" in lowered or "signature" in lowered:
-        for match in _NAMED_KEY.finditer(text):
+        for match in each(_NAMED_KEY, text):
             value, _ = value_after(text, match.end())
             if _is_opaque(value):
                 yield Hit(kind="API key", value=value, detail="named as a key")
@@ -177,7 +193,7 @@ _BODY = re.compile(r"[\s\"',+\\n]{0,8}[A-Za-z0-9+/=]{16,}|[\s\"',\\n]{0,8}(?:Pro
 
 def private_keys(text: str) -> Iterator[Hit]:
     """The beginning of a private key in PEM: with its body behind it, or alone on a line that its body follows."""
-    for match in _PRIVATE_KEY.finditer(text):
+    for match in each(_PRIVATE_KEY, text):
         after = text[match.end() - len(match["rest"]) : match.end() + 96]
         alone = text[: match.start()].rpartition("\n")[2].strip() == "" and match["rest"].strip() == ""
         if _BODY.match(after) or alone:
@@ -192,6 +208,9 @@ _PASSWORD = re.compile(
     + _ASSIGNED
 )
 _OPTION = re.compile(r"(?i)(?<![\w-])--?(?:password|passwd|pwd|pass)\s{1,2}(?=[^\s-])")
+_SAID = re.compile(r"(?i)\bpassword\s{1,2}(?:is|was)\s{1,2}(?=\S{6})")
+_SHORT_NAME = re.compile(r"(?i)(?<![a-z])pass[\"']?\s{0,2}[:=]\s{0,2}")
+_CURL_USER = re.compile(r"(?<!\S)(?:-u|--user)[ =][\"']?[^\s:\"']{1,64}:(?=[^\s\"'])")
 _IDENTIFIED = re.compile(r"(?i)\bidentified\s{1,3}by\s{1,3}(?=')|\bpassword\s{1,3}(?=')")
 _URL = re.compile(
     r"(?<![A-Za-z0-9+.-])(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{1,30})://(?P<user>[^\s:/?#@\"'<>]{0,128}):(?P<password>[^\s/?#\"'<>]{1,256})@"
@@ -209,27 +228,42 @@ _STATUS_WORDS = words_in(
     """
 )
 
+_SENTENCE_BEGINS = words_in(
+    "must is cannot can should not has was too does do please enter the this a an invalid required field never may your"
+)
+
 
 def passwords(text: str, lowered: str) -> Iterator[Hit]:
     """Values of what is named a password, in assignments, options, statements and URLs."""
     if "pass" in lowered or "pwd" in lowered or any(word in lowered for word in _OTHER_TONGUES):
-        for match in _PASSWORD.finditer(text):
+        for match in each(_PASSWORD, text):
             value, is_quoted = value_after(text, match.end())
             is_prose = not is_quoted and match[0].rstrip("\"'`").endswith((" ", ":")) and "=" not in match[0][-4:]
-            if _is_password(value, is_prose=is_prose and text[match.end() - 1 : match.end()] == " "):
+            is_folder = match[0][:3].lower() == "pwd" and value[:1] in "/~"
+            if not is_folder and _is_password(value, is_prose=is_prose and text[match.end() - 1 : match.end()] == " "):
                 yield Hit(kind="password", value=value, detail="named as a password")
         for pattern in (_OPTION, _IDENTIFIED):
-            for match in pattern.finditer(text):
+            for match in each(pattern, text):
                 value, _ = value_after(text, match.end())
                 if _is_password(value, is_prose=pattern is _OPTION):
                     yield Hit(kind="password", value=value, detail="in a command or statement")
+        for pattern in (_SAID, _SHORT_NAME):
+            for match in each(pattern, text):
+                value, _ = value_after(text, match.end())
+                if _is_mixed(value) and _is_password(value, is_prose=True):
+                    yield Hit(kind="password", value=value, detail="said to be a password")
     elif "identified" in lowered:
-        for match in _IDENTIFIED.finditer(text):
+        for match in each(_IDENTIFIED, text):
+            value, _ = value_after(text, match.end())
+            if _is_password(value, is_prose=False):
+                yield Hit(kind="password", value=value, detail="in a command or statement")
+    if "curl" in lowered:
+        for match in each(_CURL_USER, text):
             value, _ = value_after(text, match.end())
             if _is_password(value, is_prose=False):
                 yield Hit(kind="password", value=value, detail="in a command or statement")
     if "://" in text and "@" in text:
-        for match in _URL.finditer(text):
+        for match in each(_URL, text):
             password = match["password"].rpartition("@")[2] if match["password"].endswith("@") else match["password"]
             if (
                 not is_masked(password)
@@ -237,6 +271,10 @@ def passwords(text: str, lowered: str) -> Iterator[Hit]:
                 and password.lower() not in ("password", "pass", "pwd")
             ):
                 yield Hit(kind="password", value=password, detail="in a URL")
+
+
+def _is_mixed(value: str) -> bool:
+    return len(value) >= 6 and any(c.isdigit() for c in value) and any(c.isalpha() for c in value)
 
 
 _OTHER_TONGUES = ("kennwort", "contrase", "salasana", "wachtwoord", "senha")
@@ -255,4 +293,4 @@ def _is_password(value: str, *, is_prose: bool) -> bool:
         return False
     if is_prose:
         return any(c.isdigit() for c in plain) or any(not c.isalnum() for c in plain.strip("-_"))
-    return not (" " in plain and words_of(plain.partition(" ")[0]) & _STATUS_WORDS)
+    return not (" " in plain and plain.partition(" ")[0].lower() in _SENTENCE_BEGINS)

@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from urllib.parse import unquote
 
 from quub_audit.facts.logs import PiiKind
@@ -23,6 +24,9 @@ def words_in(text: str) -> frozenset[str]:
 
 MAX_CHARACTERS = 1024 * 1024
 """Of one line that are looked at; what follows is said to be cut."""
+
+MAX_CANDIDATES = 1000
+"""Of one form in one line that are looked at one by one."""
 
 _UNFOLDINGS = 3
 """A document inside a document inside a document is escaped so often."""
@@ -96,6 +100,11 @@ def decoded(token: str) -> str:
         return base64.b64decode(standard + "=" * (-len(standard) % 4), validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):
         return ""
+
+
+def each(form: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """The first `MAX_CANDIDATES` places where `form` stands."""
+    return islice(form.finditer(text), MAX_CANDIDATES)
 
 
 def key_before(text: str, start: int) -> str:

@@ -51,7 +51,7 @@ class LogParameters(Parameters):
     """What the checklist may set under `with:`."""
 
     min_events: int = Field(default=1000, ge=1)
-    """Events of one group, or of all files together, below which nothing can be told. Count."""
+    """Events per group, or lines per source of files, below which nothing can be told."""
 
     coverage_percent: int = Field(default=80, ge=1, le=100)
     """Percent of the declared groups that must have so many events."""
@@ -60,13 +60,13 @@ class LogParameters(Parameters):
     """Hours before the audit that are looked at."""
 
     slices: int = Field(default=12, ge=1, le=96)
-    """Windows that those hours are cut into, so that the sample holds more than one hour of the day. Count."""
+    """Windows that those hours are cut into, so that the sample holds more than one hour of the day."""
 
     max_events: int = Field(default=3000, ge=1, le=1_000_000)
-    """Most events of one group, or of all files together. Count."""
+    """Most events per group, or lines per source of files."""
 
     max_bytes: int = Field(default=8 * 1024 * 1024, ge=4096, le=1 << 30)
-    """Most bytes of the same."""
+    """Most bytes of them."""
 
     kinds: tuple[PiiKind, ...] = Field(default=get_args(PiiKind), min_length=1)
     """What is looked for."""

@@ -315,8 +315,10 @@ def test_code_that_sends_personal_data_fails_with_its_place_and_named_fields_do_
         {
             "src/a.js": "Sentry.init({ dsn, sendDefaultPii: true });\n",
             "src/b.ts": "console.log('in', req.body);\nconsole.log(req.body.orderId, Object.keys(req.body));\n",
-            "src/c.ts": "logger.info({ body: req.body });\nlogger.info(redact(req.body));\nlogger.info(req.body['id']);\n",
-            "src/d.py": "sentry_sdk.init(send_default_pii=True)\nlogger.info('x %s', request.json)\nprint(request.json['a'])\n",
+            "src/c.ts": "logger.info({ body: req.body });\nlogger.info(redact(req.body));\n"
+            "logger.info(req.body['id']);\n",
+            "src/d.py": "sentry_sdk.init(send_default_pii=True)\nlogger.info('x %s', request.json)\n"
+            "print(request.json['a'])\n",
             "src/e.go": "package e\n\nvar o = sentry.ClientOptions{SendDefaultPII: true}\n",
             "src/E.java": "class E { void a(O o) { o.setSendDefaultPii(true); o.setSendDefaultPii(false); } }\n",
             "test/a.test.js": "console.log(req.body);\n",
