@@ -2,9 +2,9 @@
 
 Pass          each administrator found has a second factor that is asked for, or can do nothing administrative without one; the root user has a second factor and no access keys, or no credentials at all
 Fail          an administrator without one: a user of IAM with a console password and no device, or whose access keys need none; a role that opens to people of another account without `aws:MultiFactorAuthPresent`; a Cognito pool, a Keycloak realm or a GitHub organisation whose administrators have none; root access keys
-Inconclusive  no administrator is found; or people reach an administrative role by federation (IAM Identity Center, SAML, OpenID) and no identity provider is declared: AWS does not see their second factor, so attest it
+Inconclusive  no administrator is found; or people reach an administrative role by federation (IAM Identity Center, SAML, OpenID) and no Keycloak is declared that could tell: AWS does not see their second factor, so attest it
 Error         a source refused to tell; the rights of somebody are not wholly known
-Needs         `iam:GetAccountAuthorizationDetails`, `GetAccountSummary`, `GenerateCredentialReport`, `GetCredentialReport`, `ListMFADevices`, `ListVirtualMFADevices`, `GetLoginProfile`, `ListAccessKeys`; `cognito-idp:ListUserPools`, `GetUserPoolMfaConfig`, `ListGroups`, `ListUsersInGroup`, `AdminGetUser`; Keycloak: `view-realm`, `view-users`, `query-groups`; GitHub: a token of an owner
+Needs         `iam:GetAccountAuthorizationDetails`, `GetAccountSummary`, `GenerateCredentialReport`, `GetCredentialReport`, `ListMFADevices`, `ListVirtualMFADevices`, `GetLoginProfile`, `ListAccessKeys`; `cognito-idp:ListUserPools`, `GetUserPoolMfaConfig`, `ListGroups`, `ListUsersInGroup`, `AdminGetUser`; Keycloak: `view-realm`, `view-clients`, `view-users`; GitHub: a token of an owner
 Source        the guide, Authentication; CIS AWS Foundations, MFA for the root user and for all IAM users with a console password, no root access key; PCI DSS v4.0.1, 8.4.1 and 8.4.2; OWASP ASVS v5.0.0-6.3.3; NIST SP 800-63B, AAL2
 
 An administrator may do everything, or all of IAM, or can come to that by himself: by granting himself a policy, by new principals, by another administrator's keys, by assuming or passing an administrative role. Permission boundaries, denials, `NotAction` and conditions on the second factor are taken into account; service control policies are not seen. Roles of services, of GitHub Actions and of pods are not people. A user without a password is a service as far as AWS can tell: its administrative keys are a warning, or a fail under `service_keys: fail`.
@@ -15,9 +15,9 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from quub_audit.checks.security.authentication._admins import (
     MACHINES,
@@ -50,6 +50,15 @@ from quub_audit.sdk import (
 EXPECTED = "a second factor that must be passed"
 MOST_SAID = 3
 """Reasons that are told of one administrator."""
+
+KEYCLOAK_ROLES = (
+    "realm-management/realm-admin",
+    "realm-management/manage-realm",
+    "realm-management/manage-users",
+    "realm-management/impersonation",
+)
+MASTER_ROLES = ("admin",)
+"""Of the master realm, which has no `realm-management`."""
 
 SECOND_STEPS = (
     "auth-otp-form",
@@ -93,13 +102,9 @@ class MfaParameters(Parameters):
     machine_providers: tuple[str, ...] = MACHINES
     """OpenID providers of IAM whose tokens are those of jobs and pods, and not of people; patterns, without https://."""
 
-    keycloak_roles: tuple[str, ...] = (
-        "realm-management/realm-admin",
-        "realm-management/manage-realm",
-        "realm-management/manage-users",
-        "realm-management/impersonation",
-    )
-    """Roles of Keycloak that make an administrator: of the realm, or `client/role`."""
+    keycloak_roles: tuple[str, ...] = ()
+    """Roles of Keycloak that make an administrator: of the realm, or `client/role`. By default those of
+    `realm-management` that lead to all others, and `admin` in the master realm."""
 
     phishing_resistant: bool = False
     """Whether only security keys and passkeys count; else a code sent by telephone is a warning."""
@@ -107,8 +112,15 @@ class MfaParameters(Parameters):
     service_keys: Literal["warn", "fail"] = "warn"
     """What administrative access keys of a user without a password are."""
 
-    allow: Mapping[str, Annotated[str, Field(min_length=1)]] = Field(default_factory=dict, max_length=2)
+    allow: Mapping[str, str] = Field(default_factory=dict, max_length=2)
     """Break-glass accounts that need no second factor, each by its name with the reason; at most two names."""
+
+    @field_validator("allow")
+    @classmethod
+    def _have_reasons(cls, value: Mapping[str, str]) -> Mapping[str, str]:
+        if nameless := [name for name, reason in value.items() if not reason.strip()]:
+            raise ValueError(f"no reason for {', '.join(nameless)}")
+        return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +142,7 @@ class Administrator:
     problems: tuple[str, ...] = ()
     """Why its rights are not wholly known."""
     federated: tuple[str, ...] = ()
-    """Administrative roles of the account that people reach by federation, unless an identity provider is declared."""
+    """Administrative roles that people reach by federation, where no Keycloak is declared to judge them."""
 
     def __str__(self) -> str:
         return self.arn
@@ -169,7 +181,8 @@ def iam_administrators(
                 problems=principal.problems,
             )
         )
-    federated = () if environment.identity else tuple(each.name for each in found if _is_federated(each))
+    is_judged = any(provider.type == "keycloak" for provider in environment.identity)
+    federated = () if is_judged else tuple(each.name for each in found if _is_federated(each))
     root = f"arn:{directory.partition}:iam::{account.account_id}:root"
     row = next((row for row in rows.values() if row["user"] == "<root_account>"), None)
     yield Administrator(home=home, kind="root", name="root", arn=root, row=row, federated=federated)
@@ -258,7 +271,8 @@ def keycloak(subject: IdentityProvider, identity: Identity, wanted: MfaParameter
     """One finding for each administrator of the realm."""
     if subject.type != "keycloak":
         return
-    people = identity.administrators(subject, roles=wanted.keycloak_roles)
+    usual = MASTER_ROLES if subject.realm == "master" else KEYCLOAK_ROLES
+    people = identity.administrators(subject, roles=wanted.keycloak_roles or usual)
     if not people:
         return
     steps = second_steps(identity.realm(subject).browser_flow)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -36,7 +37,7 @@ from quub_audit.testing import audit_item
 from tests.checks.security.authentication.reporting import HEADER, reporting, row
 from tests.connectors.identity.saying import Saying, Says, saying
 from tests.worlds.cloud import Cloud
-from tests.worlds.keycloak import Keycloak
+from tests.worlds.keycloak import ADMIN, Keycloak, KeycloakRealm
 
 ITEM = "security.authentication.admin-mfa"
 PASS, FAIL, ERROR, WARNING = (
@@ -757,15 +758,27 @@ def test_a_flow_that_asks_nobody_fails_though_factors_are_registered(keycloak_se
     ]
 
 
-def test_a_declared_provider_answers_for_people_who_come_by_federation(cloud: Cloud, said: Saying) -> None:
+def test_a_declared_keycloak_answers_for_people_who_come_by_federation(cloud: Cloud, keycloak_server: Keycloak) -> None:
     secure_root(cloud)
     provider = f"arn:aws:iam::{cloud.account_id}:saml-provider/AWSSSO_1_DO_NOT_DELETE"
     trusted(cloud, "AWSReservedSSO_Admin_1", {"Federated": provider})
-    assert on_github(said).status is Status.PASS
-    declared = IdentityProvider(
-        name="code", type="github", issuer=said.address, organisation="quub-shop", admin_token="ghp_" + "0" * 36
-    )
+    root = f"arn:aws:iam::{cloud.account_id}:root"
 
-    result = audited(cloud, identity=(declared,))
+    by_keycloak = audited(cloud, identity=(keycloak_server.realm().provider(),))
+    by_openid = audited(cloud, identity=(IdentityProvider(name="login", type="oidc"),))
 
-    assert result.status is Status.PASS, result.reason
+    assert root in subjects_of(by_keycloak, PASS)
+    assert root in subjects_of(by_openid, WARNING)
+    assert by_openid.status is Status.INCONCLUSIVE
+
+
+def test_administrators_of_the_master_realm_are_found_without_being_told_its_roles(keycloak_server: Keycloak) -> None:
+    master = KeycloakRealm(server=keycloak_server, name="master")
+    name = f"audit-{secrets.token_hex(4)}"
+    uuid = master.client(name, publicClient=False, serviceAccountsEnabled=True, directAccessGrantsEnabled=False)
+    master.grant(f"/users/{master.send('GET', f'/clients/{uuid}/service-account-user')['id']}", "admin")
+
+    result = audit_item(ITEM, with_identity(master.provider(admin=name)))
+    master.send("DELETE", f"/clients/{uuid}")
+
+    assert subjects_of(result, FAIL) == [f"keycloak: {ADMIN}"]
