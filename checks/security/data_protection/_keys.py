@@ -55,6 +55,11 @@ _LIMITS = frozenset(
         "aws:sourceaccount",
         "aws:sourcearn",
         "aws:sourceorgid",
+        "aws:sourcevpc",
+        "aws:sourcevpce",
+        "aws:userid",
+        "aws:vpceaccount",
+        "aws:vpceorgid",
         "kms:calleraccount",
     }
 )
@@ -287,7 +292,7 @@ def _opens(statement: Mapping[str, Any]) -> bool:
         return False
     principal = statement.get("Principal")
     named = _listed(principal.get("AWS")) if isinstance(principal, dict) else _listed(principal)
-    if "*" not in named:
+    if "*" not in named and "NotPrincipal" not in statement:
         return False
     patterns = [str(pattern).lower() for pattern in _listed(statement.get("Action"))]
     is_reading = any(fnmatch.fnmatchcase(action.lower(), pattern) for action in _OPENS for pattern in patterns)
