@@ -22,6 +22,7 @@ Service = Literal[
     "ebs",
     "efs",
     "elasticache",
+    "kinesis",
     "logs",
     "opensearch",
     "rds",

@@ -1,10 +1,10 @@
 """Every store that may hold sensitive data is encrypted, with a key that works.
 
-Pass          each database, cluster, volume, bucket, table, cache, file system, domain and queue is encrypted, and the key that it names is enabled and closed to other accounts; where `require_cmk` is set, the key is the customer's and rotates
+Pass          each database, cluster, volume, bucket, table, cache, file system, domain, queue and stream is encrypted, and the key that it names is enabled and closed to other accounts; where `require_cmk` is set, the key is the customer's and rotates
 Fail          one is not encrypted; its key is disabled, about to be deleted, gone, or open to any account; its key is AWS's own, or does not rotate, where a customer's key is demanded
 Inconclusive  no store was found, or none that could be other than encrypted
 Error         a listing, a store or a key could not be looked at; an answer that does not say whether the store is encrypted
-Needs         `rds:DescribeDBInstances`, `DescribeDBClusters`, `redshift:DescribeClusters`, `ec2:DescribeVolumes`, `GetEbsEncryptionByDefault`, `s3:ListAllMyBuckets`, `GetEncryptionConfiguration`, `dynamodb:ListTables`, `DescribeTable`, `elasticache:DescribeReplicationGroups`, `DescribeCacheClusters`, `DescribeServerlessCaches`, `elasticfilesystem:DescribeFileSystems`, `es:ListDomainNames`, `DescribeDomains`, `sqs:ListQueues`, `GetQueueAttributes`, `sns:ListTopics`, `GetTopicAttributes`, `secretsmanager:ListSecrets`, `logs:DescribeLogGroups`, `kms:DescribeKey`, `GetKeyPolicy`, `GetKeyRotationStatus`; with `classes` also `tag:GetResources`
+Needs         `rds:DescribeDBInstances`, `DescribeDBClusters`, `redshift:DescribeClusters`, `ec2:DescribeVolumes`, `GetEbsEncryptionByDefault`, `s3:ListAllMyBuckets`, `GetEncryptionConfiguration`, `dynamodb:ListTables`, `DescribeTable`, `elasticache:DescribeReplicationGroups`, `DescribeCacheClusters`, `DescribeServerlessCaches`, `elasticfilesystem:DescribeFileSystems`, `es:ListDomainNames`, `DescribeDomains`, `sqs:ListQueues`, `GetQueueAttributes`, `kinesis:ListStreams`, `DescribeStreamSummary`, `sns:ListTopics`, `GetTopicAttributes`, `secretsmanager:ListSecrets`, `logs:DescribeLogGroups`, `kms:DescribeKey`, `GetKeyPolicy`, `GetKeyRotationStatus`; with `classes` also `tag:GetResources`
 Source        the guide, Data Protection; OWASP ASVS v5.0.0-14.2.4 and -11.2.3; PCI DSS 4.0.1, 3.5.1 and 3.7.4; CIS AWS Foundations 5.0 (encryption of RDS, EBS and EFS, rotation of customer keys, EBS encryption by default)
 
 What AWS encrypts whether one wants it or not proves nothing and is not counted, unless a customer's key is demanded: log groups, secrets and topics without a key of their own.
@@ -91,6 +91,17 @@ class Queue:
 
     def __str__(self) -> str:
         return self.url
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """One Kinesis data stream."""
+
+    region: Region
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -357,6 +368,23 @@ def queue(subject: Queue, aws: Aws, environment: Environment, wanted: StoreParam
         yield from judge_batch(alone(thing), aws, environment, wanted)
 
 
+@subjects(each=Region, permissions=["kinesis:ListStreams"])
+def streams(region: Region, aws: Aws) -> Iterator[Stream]:
+    """Every Kinesis data stream of the region."""
+    for name in (aws.find("kinesis.ListStreams", region=region) or {}).get("StreamNames", ()):
+        yield Stream(region=region, name=name)
+
+
+@check("Kinesis streams are encrypted", each=streams, permissions=["kinesis:DescribeStreamSummary", *OF_SCOPE])
+def stream(subject: Stream, aws: Aws, environment: Environment, wanted: StoreParameters) -> Iterator[Finding]:
+    """Records lie in a stream for up to a year, in the clear unless somebody asked for encryption."""
+    answer = aws.find("kinesis.DescribeStreamSummary", region=subject.region, StreamName=subject.name)
+    if answer is None or answer["StreamDescriptionSummary"].get("StreamStatus") == "DELETING":
+        return
+    thing = read_stream(answer["StreamDescriptionSummary"], subject.region)
+    yield from judge_batch(alone(thing), aws, environment, wanted)
+
+
 @subjects(each=Region, permissions=["sns:ListTopics"])
 def topics(region: Region, aws: Aws) -> Iterator[Topic]:
     """Every SNS topic of the region."""
@@ -506,6 +534,12 @@ def read_queue(queue: Queue, attributes: Mapping[str, str]) -> Stored:
     flag = {"true": True, "false": False}.get(str(attributes.get("SqsManagedSseEnabled")).lower())
     guard = guard_of(flag=bool(key) or flag, key=key)
     return _stored(queue.region, "sqs", "SQS queue", attributes.get("QueueArn") or queue.url, guard)
+
+
+def read_stream(found: Mapping[str, Any], region: Region) -> Stored:
+    """`StreamDescriptionSummary`."""
+    flag = {"KMS": True, "NONE": False}.get(str(found.get("EncryptionType")))
+    return _stored(region, "kinesis", "Kinesis stream", found["StreamARN"], guard_of(flag=flag, key=found.get("KeyId")))
 
 
 # Scope

@@ -19,6 +19,7 @@ from quub_audit.checks.security.data_protection.encryption_at_rest import (
     read_group,
     read_node,
     read_queue,
+    read_stream,
     read_table,
 )
 from quub_audit.model.environment import Environment
@@ -116,6 +117,21 @@ def test_a_queue_says_by_texts_what_guards_it(attributes: dict[str, str], protec
 @pytest.mark.parametrize(
     ("found", "protection"),
     [
+        ({"EncryptionType": "NONE"}, "none"),
+        ({"EncryptionType": "KMS", "KeyId": "alias/aws/kinesis"}, "owned"),
+        ({"EncryptionType": "KMS", "KeyId": "key/1"}, "kms"),
+        ({}, "unknown"),
+    ],
+)
+def test_a_stream_is_plain_unless_it_says_otherwise_and_silence_is_no_answer(
+    found: dict[str, str], protection: str
+) -> None:
+    assert read_stream({"StreamARN": "arn:s", **found}, HERE).protection == protection
+
+
+@pytest.mark.parametrize(
+    ("found", "protection"),
+    [
         ({"AtRestEncryptionEnabled": True}, "owned"),
         ({"AtRestEncryptionEnabled": True, "KmsKeyId": "key/1"}, "kms"),
         ({"AtRestEncryptionEnabled": False}, "none"),
@@ -200,6 +216,8 @@ def fill(cloud: Cloud, key: str) -> None:
         DomainName="search", EncryptionAtRestOptions={"Enabled": True, "KmsKeyId": key}
     )
     cloud.client("sqs").create_queue(QueueName="payments", Attributes={"KmsMasterKeyId": key})
+    cloud.client("kinesis").create_stream(StreamName="trades", ShardCount=1)
+    cloud.client("kinesis").start_stream_encryption(StreamName="trades", EncryptionType="KMS", KeyId=key)
     cloud.client("sns").create_topic(Name="alerts", Attributes={"KmsMasterKeyId": key})
     cloud.client("secretsmanager").create_secret(Name="quub", SecretString="-", KmsKeyId=key)
     cloud.client("logs").create_log_group(logGroupName="/orders", kmsKeyId=key)
@@ -244,6 +262,7 @@ def test_an_account_with_an_encrypted_store_of_every_kind_passes(cloud: Cloud) -
         "log_group",
         "queue",
         "secret",
+        "stream",
         "table",
         "topic",
         "volume",
@@ -265,13 +284,14 @@ def test_each_store_in_the_clear_fails_by_its_name_and_none_hides_another(cloud:
     cloud.client("opensearch").create_domain(DomainName="plain", EncryptionAtRestOptions={"Enabled": False})
     sqs.create_queue(QueueName="plain", Attributes={"SqsManagedSseEnabled": "false"})
     sqs.create_queue(QueueName="guarded")
+    cloud.client("kinesis").create_stream(StreamName="plain", ShardCount=1)
 
     result = look(cloud)
 
     assert result.status is Status.FAIL
     failed = names(result, FAIL)
-    assert {"plain", disk, bare, "domain/plain"} <= failed
-    assert len(result.of_status(FAIL)) == 7
+    assert {"plain", disk, bare, "domain/plain", "stream/plain"} <= failed
+    assert len(result.of_status(FAIL)) == 8
     assert names(result, PASS) == {"guarded"}
 
 
