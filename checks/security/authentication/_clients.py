@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from quub_audit.sdk import Finding
@@ -85,6 +85,16 @@ def may_go_offline(client: Mapping[str, Any]) -> bool:
 def named(client: Mapping[str, Any]) -> str:
     """The client's id, at most 200 characters."""
     return str(client.get("clientId") or "a client without an id")[:200]
+
+
+_BUILT_IN = frozenset(
+    {"account", "account-console", "admin-cli", "broker", "realm-management", "security-admin-console"}
+)
+
+
+def own_first(names: Iterable[str]) -> list[str]:
+    """Names of clients in order, those that Keycloak makes by itself after the service's own."""
+    return sorted(names, key=lambda name: (name in _BUILT_IN, name))
 
 
 def period(count: int) -> str:

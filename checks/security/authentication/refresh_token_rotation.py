@@ -23,6 +23,7 @@ from quub_audit.checks.security.authentication._clients import (
     may_go_offline,
     may_refresh,
     named,
+    own_first,
     period,
     seconds,
     unreadable,
@@ -76,7 +77,8 @@ def tried(subject: IdentityProvider, identity: Identity, wanted: RotationParamet
     if client is None or subject.access_token or subject.id_token:
         return
     trial = identity.refresh_twice(subject, wait_s=wanted.wait_s)
-    if trial is not None and is_within_grace(trial, wanted):
+    has_grace = subject.type != "keycloak"  # which counts uses, and forgives none by time
+    if trial is not None and has_grace and is_within_grace(trial, wanted):
         trial = identity.refresh_twice(subject, wait_s=wanted.max_grace_s + 1.0)
     if trial is not None:
         yield judge_trial(
@@ -184,7 +186,9 @@ def _judge_rotation(realm: Realm, clients: list[Mapping[str, Any]], wanted: Rota
     is_off = realm.settings.get("revokeRefreshToken") is not True
     how = "revokeRefreshToken is off" if is_off else f"refreshTokenMaxReuse is {reuse}"
     whom = (
-        f"for {cut(sorted(needing))}" if needing else f"bound to {_clients(len(clients))} that authenticate themselves"
+        f"for {cut(own_first(needing))}"
+        if needing
+        else f"bound to {_clients(len(clients))} that authenticate themselves"
     )
     yield Finding.of(not needing, subject=realm.name, observed=f"{how}, {whom}", expected=expected)
 
@@ -207,7 +211,7 @@ def _judge_offline(realm: Realm, clients: list[Mapping[str, Any]], wanted: Rotat
         return
     subject = f"{realm.name} offline sessions"
     if realm.settings.get("offlineSessionMaxLifespanEnabled") is not True:
-        names = cut(sorted(named(client) for client in clients))
+        names = cut(own_first(named(client) for client in clients))
         yield Finding.of(
             False,
             subject=subject,
