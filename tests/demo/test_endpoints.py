@@ -16,6 +16,7 @@ import pytest
 from quub_audit.demo.authority import Authority
 from quub_audit.demo.credentials import Credentials
 from quub_audit.demo.endpoints import (
+    Asked,
     Service,
     closed_port,
     modern_tls,
@@ -121,6 +122,19 @@ def test_a_service_answers_its_paths_with_its_hsts_header(path: str, status: int
 
     assert (answer.status, answer.headers["Strict-Transport-Security"]) == (status, "max-age=5")
     assert answer.headers["Server"] == "quub-app"
+
+
+def test_a_login_page_begins_another_session_each_time_and_is_nowhere_else() -> None:
+    with_page, without_page = service("console", has_login=True), service("orders")
+    asked = Asked(method="GET", target="/login?next=/", headers={})
+
+    cookies = {with_page(asked).headers["Set-Cookie"] for _ in range(3)}
+
+    assert len(cookies) == 3
+    assert all(
+        cookie.startswith("__Host-session=") and "Secure; HttpOnly; SameSite=Lax" in cookie for cookie in cookies
+    )
+    assert without_page(asked).status == 404
 
 
 def test_head_is_answered_without_a_body() -> None:
