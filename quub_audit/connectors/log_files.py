@@ -15,7 +15,7 @@ import os
 import re
 import stat
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -57,9 +57,12 @@ class Tail:
     lines: tuple[str, ...]
     """Newest first, without empty ones."""
     numbers: tuple[int, ...]
-    """Of the lines, counted from 1; from the end of the file, beginning at 1, where `is_cut`."""
+    """Of the lines, counted from 1."""
     bytes_read: int
     is_cut: bool
+    """The file holds more than these lines."""
+    is_from_end: bool
+    """The numbers count from the end of the file."""
 
 
 def list_files(source: LogSource) -> tuple[LogFile, ...]:
@@ -102,14 +105,16 @@ def read_tail(file: LogFile, *, max_lines: int, max_bytes: int) -> Tail:
             head = raw.read(_HEAD_BYTES)
             raw.seek(0)
             if head.startswith(_PACKED):
-                content, is_cut = _unpacked_end(_unpacker(raw, head), max_bytes)
+                content, is_cut, breaks_off = _unpacked_end(_unpacker(raw, head), max_bytes)
                 head = content[:_HEAD_BYTES] if not is_cut else b""
             else:
                 content, is_cut = _plain_end(raw, max_bytes)
+                breaks_off = False
     except (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError) as error:
         words = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
         raise NotRead(f"it cannot be read: {words}") from error
-    return _tail(content, _encoding_of(head or content[:_HEAD_BYTES]), max_lines, is_cut=is_cut)
+    tail = _tail(content, _encoding_of(head or content[:_HEAD_BYTES]), max_lines, is_cut=is_cut)
+    return replace(tail, is_cut=True) if breaks_off else tail
 
 
 def _look(path: Path, roots: list[Path]) -> tuple[tuple[int, int], LogFile] | None:
@@ -153,26 +158,26 @@ def _plain_end(raw: IO[bytes], max_bytes: int) -> tuple[bytes, bool]:
     return raw.read(max_bytes), start > 0
 
 
-def _unpacker(raw: IO[bytes], head: bytes) -> IO[bytes]:
+def _unpacker(raw: IO[bytes], head: bytes) -> bz2.BZ2File | lzma.LZMAFile | gzip.GzipFile:
     if head.startswith(b"BZh"):
         return bz2.BZ2File(raw)
     return lzma.LZMAFile(raw) if head.startswith(b"\xfd7zXZ") else gzip.GzipFile(fileobj=raw)
 
 
-def _unpacked_end(unpacked: IO[bytes], max_bytes: int) -> tuple[bytes, bool]:
-    """The last bytes; of a file that breaks off, the last before that."""
+def _unpacked_end(unpacked: bz2.BZ2File | lzma.LZMAFile | gzip.GzipFile, max_bytes: int) -> tuple[bytes, bool, bool]:
+    """The last bytes, whether others stand before them, and whether the file breaks off behind them."""
     kept = bytearray()
     total, is_cut = 0, False
     while True:
         seconds_left()
         try:
-            block = unpacked.read(_BLOCK_BYTES)
+            block = unpacked.read1(_BLOCK_BYTES)
         except EOFError:
             if not total:
                 raise
-            return bytes(kept), True
+            return bytes(kept), is_cut, True
         if not block:
-            return bytes(kept), is_cut
+            return bytes(kept), is_cut, False
         total += len(block)
         kept += block
         if len(kept) > max_bytes:
@@ -180,7 +185,7 @@ def _unpacked_end(unpacked: IO[bytes], max_bytes: int) -> tuple[bytes, bool]:
             del kept[: surplus + surplus % 2]
             is_cut = True
         if total > MAX_UNPACKED_BYTES:
-            return bytes(kept), True
+            return bytes(kept), is_cut, True
 
 
 def _encoding_of(head: bytes) -> str:
@@ -198,6 +203,8 @@ def _encoding_of(head: bytes) -> str:
 
 def _tail(content: bytes, encoding: str, max_lines: int, *, is_cut: bool) -> Tail:
     parts = content.decode(encoding, "replace").split("\n") if encoding else content.split(b"\n")
+    if len(parts) > 1 and not parts[-1].strip():
+        parts.pop()  # what follows the last end of a line is none
     if is_cut and len(parts) > 1:
         parts = parts[1:]  # the end of a line whose beginning was not read
     lines: list[str] = []
@@ -212,7 +219,13 @@ def _tail(content: bytes, encoding: str, max_lines: int, *, is_cut: bool) -> Tai
             numbers.append(position + 1)
     if is_cut:
         numbers = [len(parts) + 1 - number for number in numbers]
-    return Tail(lines=tuple(lines), numbers=tuple(numbers), bytes_read=len(content), is_cut=is_cut)
+    return Tail(
+        lines=tuple(lines),
+        numbers=tuple(numbers),
+        bytes_read=len(content),
+        is_cut=is_cut,
+        is_from_end=is_cut,
+    )
 
 
 def _text(part: str | bytes) -> str:

@@ -198,7 +198,7 @@ _CARD_WORDS = words_in(
 )
 _NOT_A_CARD = ID_WORDS - {"token"} | {"token", "last4"}
 _GROUPS = ((4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3), (4, 4, 5), (6, 10))
-_TEST_CARDS = words_in(
+TEST_CARDS = words_in(
     """
     4111111111111111 4242424242424242 4012888888881881 4000056655665556 4000000000000002 5555555555554444
     5105105105105100 5200828282828210 2223003122003222 378282246310005 371449635398431 6011111111111117
@@ -229,7 +229,7 @@ def payment_cards(text: str) -> Iterator[Hit]:
 
 
 def _why_a_card(text: str, match: re.Match[str], number: str) -> str:
-    if number in _TEST_CARDS:
+    if number in TEST_CARDS:
         return "published test number"
     name = key_before(text, match.start())
     key = words_of(name) | {"".join(c for c in name.lower() if c.isalpha())}
@@ -369,7 +369,7 @@ class NationalId:
 
 def national_ids(text: str) -> Iterator[Hit]:
     """Numbers that states give to people, each by its own check, and by its name where the check is weak."""
-    for country in _countries():
+    for country in countries():
         is_named = _ANY_NATIONAL.search(text) or country.words.search(text)
         if not is_named and country.strong is None:
             continue
@@ -400,7 +400,8 @@ _NINO = re.compile(
 
 
 @functools.cache
-def _countries() -> tuple[NationalId, ...]:
+def countries() -> tuple[NationalId, ...]:
+    """What counts as a national id; their checks are those of python-stdnum, imported when first wanted."""
     from stdnum.be import nn
     from stdnum.br import cpf
     from stdnum.ca import sin

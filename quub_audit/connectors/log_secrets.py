@@ -125,7 +125,7 @@ def _is_hash(value: str) -> bool:
 
 # API keys
 
-_KEYS: Mapping[str, tuple[tuple[str, ...], re.Pattern[str]]] = {
+KEYS: Mapping[str, tuple[tuple[str, ...], re.Pattern[str]]] = {
     name: (starts, re.compile(rf"(?<![A-Za-z0-9_-])(?:{form})(?![A-Za-z0-9_-])"))
     for name, starts, form in (
         ("AWS access key id", ("AKIA", "ASIA"), r"A[KS]IA[A-Z0-9]{16}"),
@@ -156,6 +156,7 @@ _KEYS: Mapping[str, tuple[tuple[str, ...], re.Pattern[str]]] = {
     )
     for name in [f"{name} ({starts[0]})"]
 }
+"""Beginnings of which one must stand in the line, and the whole form, by maker and beginning."""
 _NAMED_KEY = re.compile(
     r"(?i)(?:api[_-]?key|api[_-]?secret|client[_-]?secret|consumer[_-]?secret|(?:secret[_-]?)?access[_-]?key|secret[_-]?key"
     r"|app[_-]?secret|signing[_-]?(?:secret|key)|webhook[_-]?secret|encryption[_-]?key|subscription-key|account[_-]?key"
@@ -166,7 +167,7 @@ _NAMED_KEY = re.compile(
 
 def api_keys(text: str, lowered: str) -> Iterator[Hit]:
     """Keys by the beginnings that their makers give them, and by the names that lines give them."""
-    for name, (starts, form) in _KEYS.items():
+    for name, (starts, form) in KEYS.items():
         if any(start in text for start in starts):
             for match in each(form, text):
                 if not is_masked(match[0]) and _is_drawn_after_prefix(match[0]):

@@ -136,7 +136,7 @@ class LogsConnector:
         except NotRead as error:
             return LogSample(source=name, events=0, bytes_read=0, slices=0, unread=str(error))
         for line, number in zip(tail.lines, tail.numbers, strict=True):
-            where = f"{name}, line {number} from the end" if tail.is_cut else f"{name}:{number}"
+            where = f"{name}, line {number} from the end" if tail.is_from_end else f"{name}:{number}"
             tally.add(line, at=_time_in(line), place=where, is_plain=True)
         tally.bytes_read = tail.bytes_read
         tally.is_cut = tally.is_cut or tail.is_cut

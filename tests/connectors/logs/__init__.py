@@ -1,0 +1,1 @@
+"""The connector that samples logs."""
