@@ -21,6 +21,7 @@ from pydantic import Field, field_validator
 
 from quub_audit.checks.security.authentication._admins import (
     MACHINES,
+    Directory,
     Door,
     Named,
     Session,
@@ -159,28 +160,7 @@ def iam_administrators(
     home = account.home
     directory = read_directory(account.account_id, aws.ask("iam.GetAccountAuthorizationDetails", region=home))
     rows = {row["arn"]: row for row in aws.credential_report(region=home)}
-    named = Named(policies=wanted.admin_policies, groups=wanted.iam_groups)
-    powers = by_session(directory, named)
-    found = []
-    for principal in (*directory.users, *directory.roles):
-        reasons = next((powers[session][principal.arn] for session in Session if principal.arn in powers[session]), ())
-        ways = doors(principal, directory, wanted.machine_providers) if principal.kind == "role" else ()
-        # Nobody passes or fails for what is in a role of a service.
-        if not reasons and not (principal.problems and (principal.kind == "user" or ways)):
-            continue
-        found.append(
-            Administrator(
-                home=home,
-                kind="role" if principal.kind == "role" else "user",
-                name=principal.name,
-                arn=principal.arn,
-                reasons=reasons,
-                sessions=frozenset(session for session in Session if principal.arn in powers[session]),
-                row=rows.get(principal.arn),
-                doors=ways,
-                problems=principal.problems,
-            )
-        )
+    found = list(found_in(directory, home, rows, wanted))
     is_judged = any(provider.type == "keycloak" for provider in environment.identity)
     federated = () if is_judged else tuple(each.name for each in found if _is_federated(each))
     root = f"arn:{directory.partition}:iam::{account.account_id}:root"
@@ -188,6 +168,38 @@ def iam_administrators(
     yield Administrator(home=home, kind="root", name="root", arn=root, row=row, federated=federated)
     for each in found:
         yield replace(each, federated=federated)
+
+
+def found_in(
+    directory: Directory, home: Region, rows: Mapping[str, Mapping[str, str]], wanted: MfaParameters
+) -> Iterator[Administrator]:
+    """Users and roles that administer the account, and those of whom that is not known; `rows` are by ARN.
+
+    What is in a role of a service alone is nobody's second factor, known or not.
+    """
+    powers = by_session(directory, Named(policies=wanted.admin_policies, groups=wanted.iam_groups))
+    for principal in (*directory.users, *directory.roles):
+        sessions = [session for session in Session if principal.arn in powers[session]]
+        is_role = principal.kind == "role"
+        ways = doors(principal, directory, wanted.machine_providers) if is_role else ()
+        is_shut = is_role and not ways and principal.trust is not None and not principal.trust.problem
+        if sessions or (principal.problems and not is_shut):
+            yield Administrator(
+                home=home,
+                kind="role" if is_role else "user",
+                name=principal.name,
+                arn=principal.arn,
+                reasons=powers[sessions[0]][principal.arn] if sessions else (),
+                sessions=frozenset(sessions),
+                row=rows.get(principal.arn),
+                doors=ways,
+                problems=() if is_shut else principal.problems,
+            )
+
+
+def is_known(subject: Administrator) -> bool:
+    """Whether enough is known of somebody's rights, and of the ways into a role, to judge."""
+    return not subject.problems or bool(subject.reasons and (subject.kind != "role" or subject.doors))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,10 +312,10 @@ def openid(subject: IdentityProvider) -> Iterator[Finding]:
 
 
 def _judge(subject: Administrator, aws: Aws, wanted: MfaParameters) -> Iterator[Finding]:
-    if subject.problems and not subject.reasons:
+    if not is_known(subject):
         yield Finding.error(
             subject=subject.arn,
-            message=f"{subject.arn}: whether it administers is not known, because {cut(subject.problems)}",
+            message=f"{subject.arn}: who administers by it is not known, because {cut(subject.problems)}",
             next_step="run again; if it stays, look at the policy in the console",
         )
     elif subject.kind == "root":

@@ -17,8 +17,10 @@ from quub_audit.checks.security.authentication.admin_mfa import (
     Credentials,
     MfaParameters,
     PoolAdministrator,
+    found_in,
     hold_back,
     is_admin_group,
+    is_known,
     judge_organisation,
     judge_person,
     judge_pool_administrator,
@@ -35,6 +37,7 @@ from quub_audit.model.status import FindingStatus, Status
 from quub_audit.sdk import UserPool
 from quub_audit.testing import audit_item
 from tests.checks.security.authentication.reporting import HEADER, reporting, row
+from tests.checks.security.authentication.test_admins import account, document, role, trust, user
 from tests.connectors.identity.saying import Saying, Says, saying
 from tests.worlds.cloud import Cloud
 from tests.worlds.keycloak import ADMIN, Keycloak, KeycloakRealm
@@ -51,6 +54,7 @@ STRICT = MfaParameters(phishing_resistant=True)
 HOME = Region(account="prod", name="us-east-1")
 EVERYWHERE = frozenset(Session)
 ENFORCED = frozenset({Session.WITH_FACTOR})
+EVERYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 VIRTUAL = "arn:aws:iam::123456789012:mfa/ann"
 KEY = "arn:aws:iam::123456789012:u2f/user/ann/yubi-ABC"
 
@@ -123,6 +127,32 @@ def test_no_more_than_two_accounts_may_be_excepted_and_each_has_a_reason() -> No
         MfaParameters(allow={"a": "x", "b": "x", "c": "x"})
     with pytest.raises(ValidationError):
         MfaParameters(allow={"a": ""})
+
+
+BAD = {"PolicyName": "own", "PolicyDocument": "{"}
+SERVICE = [trust({"Service": "ec2.amazonaws.com"})]
+
+
+@pytest.mark.parametrize(
+    ("somebody", "found"),
+    [
+        (user(EVERYTHING), [True]),
+        (user(), []),
+        (user(UserPolicyList=[BAD]), [False]),
+        (user(UserPolicyList=[BAD, {"PolicyName": "all", "PolicyDocument": document(EVERYTHING)}]), [True]),
+        (role(EVERYTHING, trusts=SERVICE), [True]),
+        (role(RolePolicyList=[BAD], trusts=SERVICE), []),
+        (role(RolePolicyList=[BAD], trusts=[trust({"AWS": "999999999999"})]), [False]),
+        (role(EVERYTHING, AssumeRolePolicyDocument="{"), [False]),
+        (role(RolePolicyList=[BAD], AssumeRolePolicyDocument="{"), [False]),
+    ],
+)
+def test_whose_rights_are_not_known_is_told_unless_nobody_can_be_behind_it(
+    somebody: dict[str, Any], found: list[bool]
+) -> None:
+    told = found_in(account(somebody), HOME, {}, WANTED)
+
+    assert [is_known(each) for each in told] == found
 
 
 ROW = {"mfa_active": "false", "access_key_1_active": "false", "access_key_2_active": "false"}
@@ -314,7 +344,6 @@ def test_an_organisation_requires_a_factor_and_every_owner_has_one(
 # On an emulated AWS
 
 
-EVERYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 UNLESS_FACTOR = {
     "Effect": "Deny",
     "NotAction": ["iam:EnableMFADevice", "iam:CreateVirtualMFADevice", "iam:ListMFADevices", "sts:GetSessionToken"],
