@@ -47,7 +47,9 @@ def shared_server(
         if not state.exists():
             command = make()
             (folder / "command.json").write_text(json.dumps([list(command.arguments), dict(command.environ)]))
-            subprocess.run([sys.executable, __file__, str(folder)], check=True, timeout=60)
+            # The keeper outlives the tests, and must write no measurement when they are being combined.
+            environ = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+            subprocess.run([sys.executable, __file__, str(folder)], check=True, timeout=60, env=environ)
             try:
                 wait_until(lambda: is_ready(command.address), at_most_s=at_most_s)
             except TimeoutError as error:
