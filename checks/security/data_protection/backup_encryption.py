@@ -164,7 +164,7 @@ def database_snapshot(
 
 @subjects(each=Region, permissions=["rds:DescribeDBClusterSnapshots"])
 def cluster_snapshots(region: Region, aws: Aws, environment: Environment) -> Iterator[Batch]:
-    """Snapshots of clusters, of DocumentDB and Neptune too, by the types of RDS snapshots. Plain ones one by one."""
+    """Snapshots of clusters, of DocumentDB and Neptune too, and those that are shared. Plain ones one by one."""
     yield from _plain_ones_alone(
         read_snapshot(
             each, region, environment, name="DBClusterSnapshotArn", kind="cluster snapshot", flag="StorageEncrypted"
@@ -174,13 +174,9 @@ def cluster_snapshots(region: Region, aws: Aws, environment: Environment) -> Ite
 
 
 def _of_clusters(region: Region, aws: Aws) -> Iterator[Mapping[str, Any]]:
+    # There is no type of AWS Backup here: its points of clusters are listed by their vaults.
     usual = aws.ask("rds.DescribeDBClusterSnapshots", region=region, IncludeShared=True)
-    of_backup = aws.ask("rds.DescribeDBClusterSnapshots", region=region, SnapshotType="awsbackup")
-    yield from _present(
-        [*usual.get("DBClusterSnapshots", ()), *of_backup.get("DBClusterSnapshots", ())],
-        name="DBClusterSnapshotArn",
-        state="Status",
-    )
+    yield from _present(usual.get("DBClusterSnapshots", ()), name="DBClusterSnapshotArn", state="Status")
 
 
 @check(

@@ -408,7 +408,7 @@ def test_a_plain_snapshot_fails_by_its_name_and_a_public_one_by_that_too(cloud: 
     assert names(result, PASS) == {"guarded"}
 
 
-def test_a_public_cluster_snapshot_fails(cloud: Cloud) -> None:
+def test_a_public_cluster_snapshot_fails_and_no_type_is_asked_that_clusters_lack(cloud: Cloud, front: Front) -> None:
     rds = cloud.client("rds")
     rds.create_db_cluster(
         DBClusterIdentifier="ledger",
@@ -421,8 +421,13 @@ def test_a_public_cluster_snapshot_fails(cloud: Cloud) -> None:
         DBClusterSnapshotIdentifier="public", AttributeName="restore", ValuesToAdd=["all"]
     )
 
+    front.asked.clear()
+
     result = look(cloud, check="cluster_snapshot")
 
+    # RDS knows no type "awsbackup" of cluster snapshots, and refuses what it does not know.
+    asked = [each.parameters for each in front.asked if each.operation == "rds.DescribeDBClusterSnapshots"]
+    assert [each.get("SnapshotType") for each in asked] == [None]
     assert "everybody may restore this snapshot" in {finding.observed for finding in result.of_status(FAIL)}
 
 
