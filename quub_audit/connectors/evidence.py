@@ -7,7 +7,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from quub_audit.connectors.base import Entry, Ledger, Question
 from quub_audit.connectors.codec import decode, encode, known
 from quub_audit.errors import Malformed, Reportable
 from quub_audit.facts.seal import Redactor
-from quub_audit.model.environment import Environment, IdentityProvider
+from quub_audit.model.environment import Environment
 
 FORMAT = "quub-audit/evidence/1"
 
@@ -54,7 +54,7 @@ def write_bundle(
         "format": FORMAT,
         "recorded_at": recorded_at.isoformat(),
         "commit": commit,
-        "environment": encode(_without_tokens(environment)),
+        "environment": encode(_without_credentials(environment, frozenset(environment.credentials))),
     }
     unfinished = path.with_name(path.name + ".part")
     try:
@@ -86,25 +86,16 @@ def read_bundle(path: Path) -> Bundle:
         raise Malformed(f"{path}: the evidence bundle cannot be read: {error}") from error
 
 
-def _without_tokens(environment: Environment) -> Environment:
-    return replace(
-        environment,
-        vault=tuple(replace(server, token="") for server in environment.vault),
-        identity=tuple(_without_secrets(provider) for provider in environment.identity),
-        siblings=tuple(_without_tokens(sibling) for sibling in environment.siblings),
-    )
-
-
-def _without_secrets(provider: IdentityProvider) -> IdentityProvider:
-    client = provider.test_client
-    return replace(
-        provider,
-        admin_client_secret="",
-        admin_token="",
-        access_token="",
-        id_token="",
-        test_client=replace(client, client_secret="", password="") if client else None,
-    )
+def _without_credentials(value: Any, credentials: frozenset[str]) -> Any:
+    """A copy of a declaration in which no field holds one of `credentials`."""
+    if isinstance(value, str) and value in credentials:
+        return ""
+    if isinstance(value, tuple):
+        return tuple(_without_credentials(part, credentials) for part in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        parts = {each.name: getattr(value, each.name) for each in fields(value)}
+        return replace(value, **{name: _without_credentials(part, credentials) for name, part in parts.items()})
+    return value
 
 
 def _bounded_lines(file: Iterable[bytes], path: Path) -> Iterator[bytes]:

@@ -14,13 +14,22 @@ from quub_audit.facts.code import Assignments, CodeFile, Head, Pattern, Search, 
 from quub_audit.facts.http import HttpAnswer, Reach
 from quub_audit.facts.identity import Organisation, Person, Realm, RefreshTrial, Tokens
 from quub_audit.facts.logs import LogSample
+from quub_audit.facts.prometheus import Receiver, Rule, Sample, ScrapeTarget, Silence
+from quub_audit.facts.redis import KeySample, RedisTopology
 from quub_audit.facts.seal import Fingerprint
+from quub_audit.facts.telemetry import Traces, TrackedProject
 from quub_audit.facts.tls import TlsScan
 from quub_audit.facts.vault import VaultSecret
 from quub_audit.model.environment import (
+    AlertmanagerServer,
+    ApmBackend,
+    Cache,
+    Database,
     Endpoint,
+    ErrorTracker,
     IdentityProvider,
     LogSource,
+    PrometheusServer,
     Quub,
     Region,
     Repository,
@@ -194,6 +203,66 @@ class Logs(Protocol):
 
 
 @runtime_checkable
+class Postgres(Protocol):
+    """PostgreSQL 13 and newer: named questions to the catalogue, in a read-only transaction with a time-out."""
+
+    def rows(self, database: Database, question: str) -> tuple[Mapping[str, Any], ...]:
+        """The answer of one of the connector's named questions (`indexes`, `activity` ...), by column name.
+
+        Raises Denied naming the role that is missing (`pg_monitor`), Unreachable, TimedOut, NotTls, Unsupported
+        (an extension is not there), Malformed.
+        """
+
+
+@runtime_checkable
+class Redis(Protocol):
+    """Redis and Valkey: INFO, bounded SCAN, named CONFIG; never a key's value."""
+
+    def topology(self, cache: Cache) -> RedisTopology:
+        """Every server behind the cache, with its INFO. Raises Denied, Unreachable, TimedOut, NotTls."""
+
+    def config(self, cache: Cache, name: str) -> Mapping[str, str] | None:
+        """One parameter by primary's address; None where the server refuses CONFIG, as managed ones do."""
+
+    def sample(self, cache: Cache, *, keys: int) -> KeySample:
+        """At most `keys` keys of all primaries by SCAN, classed by the shape of their names."""
+
+
+@runtime_checkable
+class Prometheus(Protocol):
+    """Prometheus and Alertmanager, by GET."""
+
+    def query(self, server: PrometheusServer, expression: str) -> tuple[Sample, ...]:
+        """The instant vector that `expression` comes to now. Raises Malformed for an expression that is none."""
+
+    def rules(self, server: PrometheusServer) -> tuple[Rule, ...]:
+        """Every rule that is loaded, in the order of the groups."""
+
+    def targets(self, server: PrometheusServer) -> tuple[ScrapeTarget, ...]:
+        """Every active target."""
+
+    def alertmanagers(self, server: PrometheusServer) -> tuple[str, ...]:
+        """Addresses of the Alertmanagers that it sends to."""
+
+    def receivers(self, manager: AlertmanagerServer) -> tuple[Receiver, ...]:
+        """Receivers of the loaded configuration, and whether a route leads to each."""
+
+    def silences(self, manager: AlertmanagerServer) -> tuple[Silence, ...]:
+        """Those that are active now."""
+
+
+@runtime_checkable
+class Telemetry(Protocol):
+    """Datadog, New Relic, Jaeger, Tempo; Sentry."""
+
+    def traces(self, backend: ApmBackend, *, environment: str, window_min: float) -> Traces:
+        """What arrived of the declared service in the last `window_min` minutes."""
+
+    def project(self, tracker: ErrorTracker, *, environment: str) -> TrackedProject:
+        """The project with its keys, environments, releases and newest event."""
+
+
+@runtime_checkable
 class Clock(Protocol):
     """The time of the audit; the same for every check of a run."""
 
@@ -201,7 +270,21 @@ class Clock(Protocol):
         """Aware, UTC."""
 
 
-CONNECTORS: tuple[type, ...] = (Aws, Http, Tls, Tcp, Repositories, Vault, Identity, Logs, Clock)
+CONNECTORS: tuple[type, ...] = (
+    Aws,
+    Http,
+    Tls,
+    Tcp,
+    Repositories,
+    Vault,
+    Identity,
+    Logs,
+    Postgres,
+    Redis,
+    Prometheus,
+    Telemetry,
+    Clock,
+)
 """Everything that a check's signature may name beside its subject and parameters."""
 
 TARGET_KIND: Mapping[type, str] = {

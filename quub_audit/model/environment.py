@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Protocol
 
 from quub_audit.model.status import Grade
+
+
+class _CredentialHolder(Protocol):
+    """What is declared with a credential that comes from the process environment."""
+
+    @property
+    def credentials(self) -> tuple[str, ...]:
+        """Every credential that the declaration holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,6 +252,153 @@ class BackupBucket:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Database:
+    """A PostgreSQL database that the service uses."""
+
+    kind: ClassVar[str] = "databases"
+    grade: ClassVar[Grade] = Grade.LIVE
+    name: str
+    host: str
+    port: int = 5432
+    database: str
+    user: str
+    password: str = ""
+    """Read from the process environment; sealed as soon as it is read."""
+    is_tls: bool = True
+    """Connect by `sslmode=verify-full`; plaintext only on this machine."""
+    ca_file: str = ""
+    instance: str = ""
+    """The identifier of the RDS instance or Aurora cluster behind it, where there is one."""
+
+    @property
+    def credentials(self) -> tuple[str, ...]:
+        """Every credential that the declaration holds."""
+        return (self.password,) if self.password else ()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cache:
+    """A Redis or Valkey cache that the service uses."""
+
+    kind: ClassVar[str] = "caches"
+    grade: ClassVar[Grade] = Grade.LIVE
+    name: str
+    addresses: tuple[str, ...]
+    """`host:port` of the server, or of some servers of the cluster, or of the sentinels."""
+    mode: Literal["single", "sentinel", "cluster"] = "single"
+    master: str = ""
+    """Sentinel: the name of the master set."""
+    purpose: Literal["cache", "sessions", "queue"] = "cache"
+    user: str = ""
+    password: str = ""
+    is_tls: bool = True
+    ca_file: str = ""
+    replication_group: str = ""
+    """The identifier of the ElastiCache replication group behind it, where there is one."""
+
+    @property
+    def credentials(self) -> tuple[str, ...]:
+        """Every credential that the declaration holds."""
+        return (self.password,) if self.password else ()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrometheusServer:
+    """A Prometheus server that watches the service."""
+
+    kind: ClassVar[str] = "prometheus"
+    grade: ClassVar[Grade] = Grade.LIVE
+    name: str
+    url: str
+    token: str = ""
+    ca_file: str = ""
+
+    @property
+    def credentials(self) -> tuple[str, ...]:
+        """Every credential that the declaration holds."""
+        return (self.token,) if self.token else ()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertmanagerServer:
+    """An Alertmanager that tells people."""
+
+    kind: ClassVar[str] = "alertmanager"
+    grade: ClassVar[Grade] = Grade.LIVE
+    name: str
+    url: str
+    token: str = ""
+    ca_file: str = ""
+
+    @property
+    def credentials(self) -> tuple[str, ...]:
+        """Every credential that the declaration holds."""
+        return (self.token,) if self.token else ()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApmBackend:
+    """Where traces of the service arrive."""
+
+    kind: ClassVar[str] = "apm"
+    grade: ClassVar[Grade] = Grade.LIVE
+    name: str
+    type: Literal["datadog", "newrelic", "jaeger", "tempo"]
+    url: str
+    """The address of its API."""
+    service: str
+    """As the traces name it."""
+    api_key: str = ""
+    app_key: str = ""
+    """Datadog: the application key beside the API key."""
+    account: str = ""
+    """New Relic: the account's number."""
+    ca_file: str = ""
+
+    @property
+    def credentials(self) -> tuple[str, ...]:
+        """Every credential that the declaration holds."""
+        return tuple(key for key in (self.api_key, self.app_key) if key)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorTracker:
+    """Where errors of the service are collected: Sentry, or what speaks its API."""
+
+    kind: ClassVar[str] = "error_tracking"
+    grade: ClassVar[Grade] = Grade.LIVE
+    name: str
+    url: str
+    organisation: str
+    project: str
+    token: str = ""
+    ca_file: str = ""
+
+    @property
+    def credentials(self) -> tuple[str, ...]:
+        """Every credential that the declaration holds."""
+        return (self.token,) if self.token else ()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Repository:
     """A checkout of the service's code."""
 
@@ -289,6 +444,12 @@ class Environment:
     identity: tuple[IdentityProvider, ...] = ()
     logs: tuple[LogSource, ...] = ()
     backups: tuple[BackupBucket, ...] = ()
+    databases: tuple[Database, ...] = ()
+    caches: tuple[Cache, ...] = ()
+    prometheus: tuple[PrometheusServer, ...] = ()
+    alertmanager: tuple[AlertmanagerServer, ...] = ()
+    apm: tuple[ApmBackend, ...] = ()
+    error_tracking: tuple[ErrorTracker, ...] = ()
     not_applicable: tuple[NotApplicable, ...] = ()
     siblings: tuple[Environment, ...] = ()
 
@@ -304,16 +465,30 @@ class Environment:
             "identity": bool(self.identity),
             "logs": bool(self.logs),
             "backups": bool(self.backups),
+            "databases": bool(self.databases),
+            "caches": bool(self.caches),
+            "prometheus": bool(self.prometheus),
+            "alertmanager": bool(self.alertmanager),
+            "apm": bool(self.apm),
+            "error_tracking": bool(self.error_tracking),
         }
         return frozenset(kind for kind, is_there in declared.items() if is_there)
 
     @property
     def credentials(self) -> tuple[str, ...]:
         """Every credential that this environment and its siblings hold, which no output may show."""
-        of_servers = (value for server in self.vault for value in server.credentials)
-        of_providers = (value for provider in self.identity for value in provider.credentials)
-        of_siblings = (value for sibling in self.siblings for value in sibling.credentials)
-        return (*of_servers, *of_providers, *of_siblings)
+        targets: tuple[_CredentialHolder, ...] = (
+            *self.vault,
+            *self.identity,
+            *self.databases,
+            *self.caches,
+            *self.prometheus,
+            *self.alertmanager,
+            *self.apm,
+            *self.error_tracking,
+            *self.siblings,
+        )
+        return tuple(value for target in targets for value in target.credentials)
 
     def __str__(self) -> str:
         return f"{self.service} {self.name}"
