@@ -150,6 +150,10 @@ def protection(subject: LogGroup, aws: Aws, wanted: LogParameters) -> Iterator[F
         return
     filters = aws.ask("logs.DescribeSubscriptionFilters", region=subject.region, logGroupName=subject.name)
     shipped = [str(each.get("destinationArn", "")) for each in filters.get("subscriptionFilters", ())]
+    told = aws.ask("logs.DescribeAccountPolicies", region=subject.region, policyType="SUBSCRIPTION_FILTER_POLICY")
+    shipped += [
+        f"the account's {policy.get('policyName', 'subscription')}" for policy in told.get("accountPolicies", ())
+    ]
     yield from judge_protection(str(subject), documents, shipped)
 
 

@@ -33,6 +33,7 @@ from quub_audit.sdk import Logs, LogSample, PiiKind, Sighting
 from quub_audit.testing import audit_item
 from tests.worlds.checkout import Checkout
 from tests.worlds.cloud import Cloud
+from tests.worlds.front import Front, json_answer
 
 ITEM = "security.data-protection.pii-masked-in-logs"
 WANTED = LogParameters(min_events=10)
@@ -271,6 +272,67 @@ def test_events_before_the_window_are_not_looked_at(cloud: Cloud) -> None:
     result = audited(cloud, "/ecs/orders", window_h=0.5)
 
     assert result.status is Status.INCONCLUSIVE
+
+
+# Policies, which the emulator does not know
+
+
+def protect(front: Front, *, own: str = "", account: str = "", subscription: str = "") -> None:
+    """`/ecs/orders` with a data protection policy of its own, of the account, or both."""
+    group = {
+        "logGroupName": "/ecs/orders",
+        **({"dataProtectionStatus": "ACTIVATED"} if own else {}),
+        **({"inheritedProperties": ["ACCOUNT_DATA_PROTECTION"]} if account else {}),
+    }
+    by_type = {
+        "DATA_PROTECTION_POLICY": [{"policyName": "all", "policyDocument": account}] if account else [],
+        "SUBSCRIPTION_FILTER_POLICY": [{"policyName": subscription}] if subscription else [],
+    }
+    front.answers |= {
+        "logs.DescribeLogGroups": lambda asked: json_answer({"logGroups": [group]}),
+        "logs.GetDataProtectionPolicy": lambda asked: json_answer({"policyDocument": own}),
+        "logs.DescribeAccountPolicies": lambda asked: json_answer(
+            {"accountPolicies": by_type[asked.parameters["policyType"]]}
+        ),
+    }
+
+
+@pytest.mark.parametrize("level", ["own", "account"])
+def test_a_policy_alone_is_no_proof_and_what_it_hides_here_may_be_shipped_as_it_is(
+    cloud: Cloud, front: Front, level: str
+) -> None:
+    write(cloud, "/ecs/orders", [HARMLESS])
+    masking = policy("Audit", "Deidentify")
+    protect(
+        front, own=masking if level == "own" else "", account=masking if level == "account" else "", subscription="all"
+    )
+
+    result = audited(cloud, "/ecs/orders")
+
+    assert result.status is Status.INCONCLUSIVE
+    told = {finding.observed for finding in result.findings}
+    assert "a policy masks" in told
+    assert "subscriptions ship events to the account's all" in told
+
+
+def test_a_policy_that_only_audits_is_told_and_a_group_without_one_is_not_asked_about(
+    cloud: Cloud, front: Front
+) -> None:
+    write(cloud, "/ecs/orders", [HARMLESS] * 30)
+    protect(front, own=policy("Audit"))
+
+    result = audited(cloud, "/ecs/orders")
+
+    assert result.status is Status.PASS
+    assert "the data protection policy audits and masks nothing" in {finding.observed for finding in result.findings}
+    protect(front)
+    asked = len(front.asked)
+    audited(cloud, "/ecs/orders")
+    assert {each.operation for each in front.asked[asked:]} & {
+        "logs.GetDataProtectionPolicy",
+        "logs.DescribeAccountPolicies",
+        "logs.DescribeSubscriptionFilters",
+    } == set()
 
 
 # On files
