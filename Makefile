@@ -24,8 +24,11 @@ $(VENV)/.installed: pyproject.toml .ci/install
 demo: $(VENV)/.demo
 	$(BIN)/quub-audit demo $(ARGS) || test $$? -eq 1
 
+# The identity providers are fetched before, since no single test should wait for that.
 test: $(VENV)/.installed
 	.ci/system-packages
+	$(BIN)/python -m tests.worlds.keycloak
+	$(BIN)/python -m tests.worlds.oidc
 	$(BIN)/python -m pytest -n 2 --cov --cov-report= $(ARGS)
 
 # Judges what `make test` has measured.
