@@ -164,7 +164,8 @@ def guard_of(*, flag: bool | None, key: str | None, type_: str | None = None) ->
     The type tells of AWS's own keys, under which the flag may be false; no flag and no type is not "no".
     """
     if flag or (type_ or "").startswith("sse-"):
-        if key and not is_aws_alias(key):
+        is_owned = type_ not in (None, "", "none", "sse-kms")
+        if key and not is_owned and not is_aws_alias(key):
             return "kms", key
         return "owned", ""
     return ("none" if flag is False or type_ == "none" else "unknown"), ""

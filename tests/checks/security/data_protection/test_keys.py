@@ -56,6 +56,7 @@ def thing(protection: Protection = "kms", key: str = "key/1", name: str = "order
         (False, "key/1", None, ("none", "")),
         (False, None, "none", ("none", "")),
         (False, None, "sse-rds", ("owned", "")),
+        (True, "a-key-that-nobody-may-look-at", "sse-rds", ("owned", "")),
         (False, None, "sse-elasticache", ("owned", "")),
         (None, "key/1", "sse-kms", ("kms", "key/1")),
         (None, None, "none", ("none", "")),
