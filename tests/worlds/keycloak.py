@@ -14,6 +14,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.parse
@@ -377,4 +378,7 @@ def _free_port() -> int:
 
 
 if __name__ == "__main__":
-    prepare()
+    if missing := missing_tools():
+        print(f"Tests with this provider are skipped: {missing}", file=sys.stderr)  # noqa: T201
+    else:
+        prepare()

@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,4 +133,7 @@ def _script(home: Path) -> Path:
 
 
 if __name__ == "__main__":
-    prepare()
+    if missing := missing_tools():
+        print(f"Tests with this provider are skipped: {missing}", file=sys.stderr)  # noqa: T201
+    else:
+        prepare()
