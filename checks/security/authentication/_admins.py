@@ -520,7 +520,7 @@ class _Caller:
     def _may_assume(self, role: Principal) -> bool:
         """By a trust that names it, or one that names its account and its own right to sts:AssumeRole."""
         who = self.principal
-        if role.trust is None or who.kind == "group":
+        if role.trust is None:
             return False
         root = f"arn:{self.directory.partition}:iam::{self.directory.account_id}:root"
         # A session of a role says nothing of the factor with which it was begun.

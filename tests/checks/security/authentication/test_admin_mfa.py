@@ -479,6 +479,18 @@ def test_keys_of_a_person_fail_and_those_of_a_service_warn(cloud: Cloud) -> None
     assert subjects_of(audited(cloud, service_keys="fail"), FAIL) == [ann, deploy]
 
 
+def test_where_phishing_counts_virtual_devices_fail_and_break_glass_is_told(cloud: Cloud) -> None:
+    secure_root(cloud)
+    ann = person(cloud, "ann", EVERYTHING, factor=True)
+    vault = person(cloud, "vault", EVERYTHING)
+    theirs = trusted(cloud, "rescue", {"AWS": "arn:aws:iam::999999999999:root"})
+
+    result = audited(cloud, phishing_resistant=True, allow={"vault": "sealed, SEC-7", "rescue": "of the bank, SEC-8"})
+
+    assert subjects_of(result, FAIL) == [ann]
+    assert subjects_of(result, WARNING) == sorted([f"{theirs} from arn:aws:iam::999999999999:root", vault])
+
+
 def test_roles_that_open_to_another_account_need_the_condition(cloud: Cloud) -> None:
     secure_root(cloud)
     condition = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}

@@ -409,6 +409,12 @@ def test_a_policy_that_the_answer_lacks_is_a_problem() -> None:
     assert account(user(**attached(MINE))).users[0].problems == ("the answer does not hold the policy mine",)
 
 
+def test_a_policy_without_its_default_version_is_a_problem() -> None:
+    directory = account(user(**attached(MINE)), policies=[policy(EVERYTHING, default=7)])
+
+    assert directory.users[0].problems == ("the answer does not hold the default version of mine",)
+
+
 def opened(*trusts: dict[str, Any]) -> tuple[Door, ...]:
     directory = account(role(EVERYTHING, trusts=list(trusts)))
     return doors(directory.roles[0], directory)
