@@ -95,9 +95,10 @@ _INTERNATIONAL = re.compile(r"(?<![\w+.-])\+ ?[1-9](?:[ \-./()]{0,2}\d){6,14}(?!
 _AMERICAN = re.compile(r"(?<![\w.+/-])(?:\([2-9]\d{2}\) ?|[2-9]\d{2}-)[2-9]\d{2}-\d{4}(?![\w-])")
 _NATIONAL = re.compile(r"(?<![\w.+-])(?:\+|00)?\(?\d(?:[ \-./()]{0,2}\d){6,14}(?![\w-])")
 _PHONE_WORD = re.compile(
-    r"(?i)(?<![a-z])(?:tele)?(?:phone|fon|puhelin|handy)(?:numero|nummer|number)?|(?<![a-z])(?:tel|mobile|cell|msisdn|sms|fax"
+    r"(?i)(?<![a-z])(?:tele)?(?:phone|fon|puhelin|handy)(?:numero|nummer|number|s)?(?![a-z])|(?<![a-z])(?:tel|mobile|cell|msisdn|sms|fax"
     r"|whatsapp|tel[e\u00e9]fono|t\u00e9l\u00e9phone|m\u00f3vil|movil|matkapuhelin|gsm)(?![a-z])"
 )
+_DATE = re.compile(r"(?:19|20)\d\d([-./])(?:0[1-9]|1[0-2])\1(?:[0-2]\d|3[01])(?: ?\d{1,2})?")
 _FEW_WORDS = re.compile(r"[\s:#.,\"'(]{0,4}(?:[^\W\d_]{1,20}[\s:,]{1,3}){0,3}[\"'(]{0,2}")
 _PHONE_WORDS = words_in(
     """
@@ -139,6 +140,8 @@ def _named_number(text: str, match: re.Match[str]) -> str:
     if words & _NOT_A_PHONE or not (words & _PHONE_WORDS or (is_prose and _is_called_a_phone(text, match.start()))):
         return ""
     number = match[0]
+    if _DATE.fullmatch(number):
+        return ""
     for region in ("", *_REGIONS):
         written = f"+{number[2:] if number.startswith('00') else number.lstrip('+')}" if not region else number
         if _is_valid_number(written, region):

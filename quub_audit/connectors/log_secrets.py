@@ -99,10 +99,16 @@ def _of_scheme(scheme: str, value: str) -> Iterator[Hit]:
         yield Hit(kind="bearer token", value=value, detail="in an Authorization header")
 
 
+_OF_CODE = frozenset("()[]{}|*$!?`\\")
+"""What stands in expressions and patterns, and in no token."""
+
+
 def _is_opaque(value: str) -> bool:
     """Whether it looks drawn at random; a JSON Web Token does not, as it is a kind of its own."""
     value = value.rstrip(".,:)")
     if len(value) < 12 or value.startswith(("eyJ", "/")) or is_masked(value) or "://" in value:
+        return False
+    if set(value) & _OF_CODE or " " in value:
         return False
     has_digit = any(c.isdigit() for c in value)
     has_letter = any(c.isalpha() for c in value)
@@ -161,7 +167,7 @@ _NAMED_KEY = re.compile(
     r"(?i)(?:api[_-]?key|api[_-]?secret|client[_-]?secret|consumer[_-]?secret|(?:secret[_-]?)?access[_-]?key|secret[_-]?key"
     r"|app[_-]?secret|signing[_-]?(?:secret|key)|webhook[_-]?secret|encryption[_-]?key|subscription-key|account[_-]?key"
     r"|shared[_-]?secret|auth[_-]?key|shared[_-]?access[_-]?signature"
-    r"|(?<![a-z])secret)" + _ASSIGNED
+    r"|(?<![a-z:])secret)" + _ASSIGNED
 )
 
 
@@ -210,7 +216,7 @@ _PASSWORD = re.compile(
 )
 _OPTION = re.compile(r"(?i)(?<![\w-])--?(?:password|passwd|pwd|pass)\s{1,2}(?=[^\s-])")
 _SAID = re.compile(r"(?i)\bpassword\s{1,2}(?:is|was)\s{1,2}(?=\S{6})")
-_SHORT_NAME = re.compile(r"(?i)(?<![a-z])pass[\"']?\s{0,2}[:=]\s{0,2}")
+_SHORT_NAME = re.compile(r"(?i)(?<![a-z])pass(?:[\"']\s{0,2}:|[\"']?\s{0,2}=)\s{0,2}")
 _CURL_USER = re.compile(r"(?<!\S)(?:-u|--user)[ =][\"']?[^\s:\"']{1,64}:(?=[^\s\"'])")
 _IDENTIFIED = re.compile(r"(?i)\bidentified\s{1,3}by\s{1,3}(?=')|\bpassword\s{1,3}(?=')")
 _URL = re.compile(
@@ -229,6 +235,11 @@ _STATUS_WORDS = words_in(
     """
 )
 
+_EXPRESSION = re.compile(
+    r"[A-Za-z_][\w.]{0,60}[(\[]|(?:self|this|config|cfg|os|process|args|opts|options|params|req|request|props|user|data"
+    r"|body|form|credentials|settings|env)\.[A-Za-z_]|\w{0,60}(?i:password|passwd|pwd)(?:[,;)]|$)"
+)
+"""Code, as stack traces quote it (`password = config.password`), which shows no value."""
 _SENTENCE_BEGINS = words_in(
     "must is cannot can should not has was too does do please enter the this a an invalid required field never may your"
 )
@@ -239,14 +250,21 @@ def passwords(text: str, lowered: str) -> Iterator[Hit]:
     if "pass" in lowered or "pwd" in lowered or any(word in lowered for word in _OTHER_TONGUES):
         for match in each(_PASSWORD, text):
             value, is_quoted = value_after(text, match.end())
+            if text[max(0, match.start() - 2) : match.start()].lower() == "no":
+                continue  # NOPASSWD of sudo
             is_prose = not is_quoted and match[0].rstrip("\"'`").endswith((" ", ":")) and "=" not in match[0][-4:]
             is_folder = match[0][:3].lower() == "pwd" and value[:1] in "/~"
-            if not is_folder and _is_password(value, is_prose=is_prose and text[match.end() - 1 : match.end()] == " "):
+            is_code = not is_quoted and _EXPRESSION.match(value) is not None
+            if (
+                not is_folder
+                and not is_code
+                and _is_password(value, is_prose=is_prose and text[match.end() - 1 : match.end()] == " ")
+            ):
                 yield Hit(kind="password", value=value, detail="named as a password")
         for pattern in (_OPTION, _IDENTIFIED):
             for match in each(pattern, text):
                 value, _ = value_after(text, match.end())
-                if _is_password(value, is_prose=pattern is _OPTION):
+                if _is_password(value, is_prose=True):
                     yield Hit(kind="password", value=value, detail="in a command or statement")
         for pattern in (_SAID, _SHORT_NAME):
             for match in each(pattern, text):
