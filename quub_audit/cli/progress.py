@@ -44,6 +44,11 @@ def word_of(status: Status) -> str:
     return STATUS[status].label.lower()
 
 
+def last_part(item_id: str) -> str:
+    """What a person calls an item, and `explain` understands: `tls-minimum-version`."""
+    return item_id.rpartition(".")[2]
+
+
 def subjects_of(findings: Iterable[Finding]) -> int:
     """How many things were judged, or could not be."""
     return len({finding.subject for finding in findings if finding.status is not FindingStatus.WARNING})
@@ -115,7 +120,7 @@ class Progress:
         for status in STATUS:
             if counted[status]:
                 head += ["  ", Styled(f"{counted[status]} {word_of(status)}", STYLE[status])]
-        return [head, [Styled(_names(running), "faint")]] if running else [head]
+        return [head, [Styled(_names(tuple(map(last_part, running))), "faint")]] if running else [head]
 
 
 def said(finding: Finding) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 
-from quub_audit.cli.progress import STATUS_COLUMNS, STYLE, SYMBOL, subjects_of, word_of
+from quub_audit.cli.progress import STATUS_COLUMNS, STYLE, SYMBOL, last_part, subjects_of, word_of
 from quub_audit.cli.terminal import UNBOUNDED, Line, Styled, Terminal, cut_to, folded, pad_to, width_of
 from quub_audit.model.result import ItemResult, Result
 from quub_audit.model.status import FindingStatus, Status
@@ -14,8 +15,14 @@ from quub_audit.reporters.view import FindingView, ItemView, View, view_of
 FINDINGS_SHOWN = 5
 """Of an item, worst first; result.json has all."""
 
+STEPS_SHOWN = 3
+"""Of an item; each settles some of its findings."""
+
 READABLE_COLUMNS = 110
 """Text is folded here on wider terminals."""
+
+MARK_COLUMNS = 20
+"""What the marks of an item are sure to get on a narrow terminal; longer ones are cut there."""
 
 TERM_COLUMNS = len("next step") + 2
 
@@ -45,26 +52,37 @@ def summary(result: Result, *, columns: int, is_brief: bool = False) -> Iterator
 
 
 def _table(view: View, items: Mapping[str, ItemResult], columns: int) -> Iterator[Line]:
-    id_columns = max((width_of(item.id) for item in view.items), default=0)
+    """One line an item. Where ids do not fit their last part is shown, and where lines do not, no grade of evidence."""
     subject_columns = max((len(_subjects(items[item.id])) for item in view.items), default=0)
     grade_columns = max((len(_grade(items[item.id])) for item in view.items), default=0)
-    fixed = 4 + 2 + STATUS_COLUMNS + 2 + 2 + subject_columns + 2 + grade_columns
-    id_columns = max(12, min(id_columns, columns - fixed))
+    mark_columns = min(MARK_COLUMNS, max((width_of(_marks(item)) for item in view.items), default=0))
+    left = columns - (4 + 2 + STATUS_COLUMNS + 2) - (2 + subject_columns) - (2 + mark_columns if mark_columns else 0)
+    names = {item.id: item.id for item in view.items}
+    if max(map(width_of, names), default=0) > left - 2 - grade_columns:
+        names = {id_: last_part(id_) for id_ in names}
+    name_columns = max(12, min(left, max(map(width_of, names.values()), default=0)))
+    has_grades = name_columns <= left - 2 - grade_columns
+    aside_columns = columns - (4 + 2 + STATUS_COLUMNS + 2) - name_columns - (2 + subject_columns)
     for section in view.sections:
         yield [Styled(section.title, "strong"), Styled(f"  {section.tally}", "faint")]
         for group in section.groups:
             yield [f"  {group.title}"]
             for entry in group.items:
                 item = items[entry.id]
-                aside = f"  {pad_to(_grade(item), grade_columns)}  {', '.join(entry.marks)}".rstrip()
+                grade = f"  {pad_to(_grade(item), grade_columns)}" if has_grades else ""
+                aside = cut_to(f"{grade}  {_marks(entry)}".rstrip(), max(1, aside_columns))
                 yield [
                     "    ",
                     Styled(f"{SYMBOL[item.status]} {pad_to(word_of(item.status), STATUS_COLUMNS)}", STYLE[item.status]),
-                    f"  {pad_to(cut_to(item.id, id_columns), id_columns)}",
+                    f"  {pad_to(cut_to(names[item.id], name_columns), name_columns)}",
                     f"  {pad_to(_subjects(item), subject_columns if aside else 0)}",
                     Styled(aside, "faint"),
                 ]
         yield []
+
+
+def _marks(item: ItemView) -> str:
+    return ", ".join(item.marks)
 
 
 def _subjects(item: ItemResult) -> str:
@@ -97,15 +115,17 @@ def _item(entry: ItemView, item: ItemResult, columns: int) -> Iterator[Line]:
     bad = [finding for finding in entry.findings if finding.status.key in ("fail", "error")]
     if item.status is Status.INCONCLUSIVE or not bad:
         yield from folded("  ", entry.reason, columns)
-    for finding in bad:
-        yield from _finding(finding, columns)
+    told = [lines for lines, _ in itertools.groupby(tuple(_finding(finding, columns)) for finding in bad)]
+    for lines in told:
+        yield from lines
     hidden = sum(found.status in (FindingStatus.FAIL, FindingStatus.ERROR) for found in item.findings) - len(bad)
     if hidden:
         yield [Styled(f"  … and {hidden:,} more in result.json", "faint")]
     if item.status is Status.FAIL and item.remediation:
         yield from _term("mend", item.remediation, columns)
-    if entry.next_step and entry.next_step != item.remediation:
-        yield from _term("next step", entry.next_step, columns)
+    steps = dict.fromkeys([entry.next_step, *(finding.next_step for finding in bad)])
+    for step in [step for step in steps if step and step != item.remediation][:STEPS_SHOWN]:
+        yield from _term("next step", step, columns)
     if entry.owner:
         yield from _term("owner", entry.owner, columns)
 

@@ -211,7 +211,7 @@ def test_a_terminal_shows_what_is_under_way_and_keeps_none_of_it(shop: Shop) -> 
     text = played.read()
 
     assert played.end() == 1
-    assert re.search(r"█+░+ 2/3  0:0\d  1 fail  1 pass\x1b\[K\r\nshop\.facts\.sleeps\x1b\[K", text)
+    assert re.search(r"█+░+ 2/3  0:0\d  1 fail  1 pass\x1b\[K\r\nsleeps\x1b\[K", text)
     left = on_screen(text)
     assert left[0] == "Shop  1 fail, 2 pass"
     assert left[-2:] == ["exit code 1, not ready: at least one blocking item failed", ""]
