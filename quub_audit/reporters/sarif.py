@@ -14,8 +14,8 @@ from pydantic_core import to_json
 from quub_audit.model.finding import Finding, Location
 from quub_audit.model.result import ItemResult, Result
 from quub_audit.model.status import FindingStatus, Severity, Status, Verdict
-from quub_audit.reporters.text import clean, count
-from quub_audit.reporters.view import say_waiver
+from quub_audit.reporters.text import clean, count, cut
+from quub_audit.reporters.view import TEXT_SHOWN, say_waiver
 
 RESULTS_SHOWN = 25_000
 """GitHub refuses a run with more."""
@@ -91,7 +91,7 @@ def _rule(item: ItemResult) -> dict[str, Any]:
             "security-severity": _SECURITY_SEVERITY[item.severity],
             "status": item.status.value,
             "blocks": item.blocks,
-            "reason": item.reason,
+            "reason": cut(item.reason, TEXT_SHOWN),
         },
     }
     return rule
@@ -109,7 +109,7 @@ def _results(found: list[tuple[int, ItemResult, Finding]]) -> Iterator[dict[str,
             "ruleIndex": index,
             "kind": "fail",
             "level": _LEVEL[item.severity] if is_fail else "note",
-            "message": {"text": _message(finding)},
+            "message": {"text": cut(_message(finding), TEXT_SHOWN)},
             "locations": [{"physicalLocation": _location(finding.location)}],
             "partialFingerprints": {"quubAuditFinding/v1": f"{print_}:{seen[print_]}"},
             "suppressions": _suppressions(item) if is_fail else [],
@@ -168,7 +168,7 @@ def _notifications(result: Result) -> Iterator[dict[str, Any]]:
 
 
 def _notification(level: str, text: str) -> dict[str, Any]:
-    return {"level": level, "message": {"text": text}}
+    return {"level": level, "message": {"text": cut(text, TEXT_SHOWN)}}
 
 
 def _utc(at: datetime) -> str:

@@ -14,7 +14,7 @@ from quub_audit.model.dispensation import Attestation, Waiver
 from quub_audit.model.finding import Finding
 from quub_audit.model.result import Change, ItemResult, Result
 from quub_audit.model.status import FindingStatus, Severity, Status, Verdict
-from quub_audit.reporters.text import count
+from quub_audit.reporters.text import count, cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +230,9 @@ NOTICE = {
 
 HIDDEN_IN = "result.json"
 
+TEXT_SHOWN = 2000
+"""Characters of one text of a finding; `HIDDEN_IN` has all of it."""
+
 
 def view_of(result: Result, *, findings_shown: int) -> View:
     """Everything a text report places. At most `findings_shown` findings an item, worst first; counts stay exact."""
@@ -348,8 +351,8 @@ def _item_view(item: ItemResult, result: Result, findings_shown: int) -> ItemVie
         status=STATUS[item.status],
         blocks=item.blocks,
         stance=stance(item, result),
-        reason=item.reason,
-        next_step=item.next_step,
+        reason=cut(item.reason, TEXT_SHOWN),
+        next_step=cut(item.next_step, TEXT_SHOWN),
         owner=item.owner,
         change=CHANGE.get(item.change),
         tally=tally(item.findings),
@@ -404,15 +407,15 @@ def _item_facts(item: ItemResult) -> Iterator[Fact]:
 def _finding_view(finding: Finding) -> FindingView:
     return FindingView(
         status=FINDING[finding.status],
-        subject=finding.subject,
-        observed=finding.observed,
-        expected=finding.expected,
-        message=finding.message,
+        subject=cut(finding.subject, TEXT_SHOWN),
+        observed=cut(finding.observed, TEXT_SHOWN),
+        expected=cut(finding.expected, TEXT_SHOWN),
+        message=cut(finding.message, TEXT_SHOWN),
         place=str(finding.location) if finding.location else "",
         grade=finding.grade.value if finding.grade else "",
-        source=finding.source or finding.check,
+        source=cut(finding.source or finding.check, TEXT_SHOWN),
         retried=f"on attempt {finding.attempts}" if finding.attempts > 1 else "",
-        next_step=finding.next_step,
+        next_step=cut(finding.next_step, TEXT_SHOWN),
     )
 
 

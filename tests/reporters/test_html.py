@@ -206,6 +206,15 @@ def test_ten_thousand_findings_make_at_most_5_mb() -> None:
     assert len(render_html(large()).encode()) < 5_000_000
 
 
+def test_a_text_of_a_megabyte_is_cut() -> None:
+    endless = "A" * 1_000_000
+    many = [found("fail", f"{number} {endless}", endless, endless, message=endless) for number in range(9)]
+
+    html = render_html(result_of([item("a.b.c", "Buckets", Status.FAIL, many)], Verdict.NOT_READY, "x"))
+
+    assert len(html) < 200_000
+
+
 def test_a_table_has_headers_and_a_caption_and_every_control_a_label() -> None:
     html = page(not_ready())
 

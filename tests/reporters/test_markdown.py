@@ -226,3 +226,10 @@ def test_a_refused_run_says_why() -> None:
 
     assert "- **Target:** production: the credentials belong to account 210987654321" in text
     assert "| Fail |" not in text
+
+
+def test_what_a_refused_run_does_not_know_leaves_no_marks() -> None:
+    text = render_markdown(replace(CASES["refused"](), service="", environment=""))
+
+    assert text.splitlines()[2].startswith("2026-")
+    assert "****" not in text

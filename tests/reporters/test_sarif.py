@@ -151,6 +151,13 @@ def test_paths_are_relative_and_lines_are_counted_from_1() -> None:
     ]
 
 
+def test_a_text_of_a_megabyte_is_cut() -> None:
+    endless = replace(at(1, observed="A" * 1_000_000), message="B" * 1_000_000)
+    result = result_of([item("a.b.c", "Keys", Status.FAIL, [endless])], Verdict.NOT_READY, "x")
+
+    assert len(render_sarif(result)) < 20_000
+
+
 def test_more_results_than_code_scanning_takes_are_cut_and_counted() -> None:
     many = [at(number + 1, subject=f"s{number}") for number in range(sarif.RESULTS_SHOWN + 7)]
     run = run_of(result_of([item("a.b.c", "T", Status.FAIL, many)], Verdict.NOT_READY, "x"))
