@@ -11,6 +11,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
+import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
@@ -95,7 +96,7 @@ class Registry:
             except (KeyboardInterrupt, GeneratorExit):
                 raise
             except BaseException as error:  # noqa: BLE001  a plugin may raise anything when imported, SystemExit too
-                return BrokenModule(id=module_id, problem=f"{type(error).__name__}: {error}")
+                return BrokenModule(id=module_id, problem=f"{type(error).__name__}: {error}{_place(error, file)}")
         return None
 
 
@@ -116,6 +117,12 @@ def _import_file(name: str, file: Path) -> ModuleType:
         spec.loader.exec_module(module)
         return module
     return importlib.import_module(name)
+
+
+def _place(error: BaseException, file: Path) -> str:
+    """The line of `file` that raised, as ` (rotation.py, line 31)`; empty where the error tells it, or none did."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+    return f" ({file.name}, line {lines[-1]})" if lines else ""
 
 
 def _read(module_id: str, module: ModuleType, file: Path) -> CheckModule:

@@ -10,8 +10,10 @@ import contextvars
 import queue
 import threading
 import time
+import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 from quub_audit.connectors.base import ASKED, DEADLINE, Deadline, Question
@@ -290,11 +292,17 @@ def _targets(check: Check, environment: Environment) -> tuple[Any, ...]:
     quub = (environment.quub,) if environment.quub else ()
     by_class: Mapping[str, tuple[Any, ...]] = {
         "Account": environment.aws,
+        "AlertmanagerServer": environment.alertmanager,
+        "ApmBackend": environment.apm,
         "BackupBucket": environment.backups,
+        "Cache": environment.caches,
+        "Database": environment.databases,
         "Endpoint": environment.endpoints,
         "Environment": (environment,),
+        "ErrorTracker": environment.error_tracking,
         "IdentityProvider": environment.identity,
         "LogSource": environment.logs,
+        "PrometheusServer": environment.prometheus,
         "Quub": quub,
         "Region": tuple(region for account in environment.aws for region in account.regions),
         "Repository": environment.repositories,
@@ -329,10 +337,17 @@ def _call(task: _Task, connectors: Connectors, environment: Environment) -> None
         task.findings.append(
             Finding.error(
                 subject=str(task.subject),
-                message=f"{task.subject}: the check has a bug: {type(error).__name__}: {error}".strip(": "),
+                message=f"{task.subject}: {_bug(error)}",
                 next_step=f"report it to the author of {task.planned.check.module}",
             )
         )
+
+
+def _bug(error: BaseException) -> str:
+    """What the plugin raised, and where it was then: `the check has a bug at rotation.py:31: KeyError: 'Rules'`."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
+    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"the check has a bug{place}: {type(error).__name__}: {error}".rstrip(": ")
 
 
 def _drain(answers: Iterable[Any], into: list[Any], expected: type | None = None) -> None:

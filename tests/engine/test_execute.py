@@ -405,3 +405,14 @@ def test_ten_thousand_subjects_are_all_judged(plugins: Plugins) -> None:
     run = plugins.run(plugins.plan("many"))
 
     assert len({finding.subject for finding in run.items[0].findings}) == 10_000
+
+
+def test_a_bug_is_told_with_the_line_of_the_plugin(plugins: Plugins) -> None:
+    plugins.add("buggy", "@check('Buggy', each=Endpoint)\ndef endpoint(subject: Endpoint):\n    return {}['Rules']\n")
+    line = (plugins.folder / "custom" / "group" / "buggy.py").read_text().splitlines().index(
+        "    return {}['Rules']"
+    ) + 1
+
+    assert only(plugins.run(plugins.plan("buggy"))).message == (
+        f"e0: the check has a bug at buggy.py:{line}: KeyError: 'Rules'"
+    )
