@@ -24,7 +24,7 @@ def clear_stale(directory: Path, formats: Iterable[str] = tuple(FORMATS)) -> Non
             try:
                 path.unlink(missing_ok=True)
             except OSError as error:
-                if not isinstance(error, NotADirectoryError):
+                if os.path.lexists(path):  # a read-only file system refuses also where there is nothing
                     problems.append(f"{path}: the old report cannot be deleted: {error.strerror or error}")
     if problems:
         raise NotWritten(problems)
