@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, MutableMapping
@@ -94,4 +95,12 @@ def invitation(world: DemoWorld) -> Iterator[str | Styled]:
     yield "To audit it from another shell, with the environment that leads there and nowhere else:"
     variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in sorted(world.environ.items()))
     file = shlex.quote(str(world.environments_file))
-    yield f"  env -i {variables} quub-audit run --env {world.environment} --environments {file}"
+    yield f"  env -i {variables} {_this_command()} run --env {world.environment} --environments {file}"
+
+
+def _this_command() -> str:
+    """How to start quub-audit from anywhere, also where PATH does not lead to it."""
+    command = Path(sys.argv[0]).absolute()
+    if os.access(command, os.X_OK) and command.name == "quub-audit":
+        return shlex.quote(str(command))
+    return f"{shlex.quote(sys.executable)} -m quub_audit"
