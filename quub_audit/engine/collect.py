@@ -441,13 +441,14 @@ def _next_step(planned: PlannedItem, status: Status, findings: Sequence[Finding]
 
 
 def _missing(planned: PlannedItem) -> str:
-    """The sections that would let a check be run that was left out, in words: `` `aws:` or `logs:` and `quub:` ``.
+    """The sections that would let a check be run that was left out, in words: `` `aws:`, or `logs:` with `quub:` ``.
 
     One that asks for all that another asks for, and more, is not named.
     """
     wanted = dict.fromkeys(frozenset(entry.missing_kinds) for entry in planned.left_out if entry.missing_kinds)
     least = [kinds for kinds in wanted if not any(other < kinds for other in wanted)]
-    return " or ".join(" and ".join(f"`{kind}:`" for kind in sorted(kinds)) for kinds in least)
+    choices = [" with ".join(f"`{kind}:`" for kind in sorted(kinds)) for kinds in sorted(least, key=len)]
+    return (", or " if any(len(kinds) > 1 for kinds in least) else " or ").join(choices)
 
 
 def _notices(
@@ -458,7 +459,7 @@ def _notices(
     if len(items) < len(plan.checklist.items):
         yield Notice(
             kind="selection",
-            text=f"partial audit: {len(items)} of {len(plan.checklist.items)} items were selected by {plan.selection}",
+            text=f"{len(items)} of {len(plan.checklist.items)} items were selected by {plan.selection}",
         )
     if run.is_interrupted or run.is_cut_short:
         unfinished = sum(bool(item.unfinished) for item in run.items)
