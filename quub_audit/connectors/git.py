@@ -136,8 +136,11 @@ def find_git() -> str:
 
 
 def plain_environ() -> Mapping[str, str]:
-    """What programs see of the user's environment: where programs are, and where temporary files go."""
-    return {"PATH": search_path(), "HOME": "/nonexistent", "TMPDIR": tempfile.gettempdir(), "LC_ALL": "C"}
+    """What programs see of the user's environment: where programs are, and where temporary files go.
+
+    Home is a place where nothing can be made, by root either: a scanner would leave its cache there.
+    """
+    return {"PATH": search_path(), "HOME": os.devnull, "TMPDIR": tempfile.gettempdir(), "LC_ALL": "C"}
 
 
 class View:

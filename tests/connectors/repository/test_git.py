@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from quub_audit.connectors.children import Children
-from quub_audit.connectors.git import View, find_checkout
+from quub_audit.connectors.git import View, find_checkout, plain_environ
 from quub_audit.connectors.repository import RepositoryConnector
 from quub_audit.errors import Malformed
 from quub_audit.facts.code import Head
@@ -273,3 +273,8 @@ def test_the_folder_of_links_is_private_and_goes_with_the_connector(checkout: Ch
     assert stat.S_IMODE(mode) == 0o700
     assert not view.folder.exists()
     assert checkout.git("rev-parse", "HEAD")
+
+
+def test_programs_get_a_home_in_which_not_even_root_can_leave_anything() -> None:
+    with pytest.raises(NotADirectoryError):
+        (Path(plain_environ()["HOME"]) / ".cache").mkdir()
