@@ -28,6 +28,12 @@ MAX_PAGES = 25
 MAX_STRUCK = 2000
 """Values of one run that are struck from outputs; what leaves holds none of them anyway."""
 
+MAX_FORMS = 1000
+"""Of events that are told apart."""
+
+_VARYING = re.compile(r"[0-9A-Fa-f-]{0,40}\d[0-9A-Fa-f.:-]{0,40}")
+"""Numbers, times and ids."""
+
 _LIMIT = 10_000
 """Most events that CloudWatch Logs gives in one page."""
 
@@ -181,6 +187,8 @@ class _Tally:
     bytes_read: int = 0
     is_cut: bool = False
     seen: dict[tuple[PiiKind, str], _Seen] = field(default_factory=dict)
+    forms: set[int] = field(default_factory=set)
+    """Hashes, so that nothing of an event is kept."""
 
     def add_event(self, event: Any) -> None:
         """One event of CloudWatch Logs. Raises Malformed for what is none."""
@@ -195,6 +203,8 @@ class _Tally:
         seconds_left()
         self.events += 1
         self.is_cut = self.is_cut or len(text) > MAX_CHARACTERS
+        if len(self.forms) < MAX_FORMS:
+            self.forms.add(hash(_VARYING.sub("", text[:400])))
         hits = find_hits(text)
         self.striker.strike(hits)
         for kind, detail in dict.fromkeys((hit.kind, hit.detail) for hit in hits):
@@ -217,6 +227,7 @@ class _Tally:
             slices=slices,
             sightings=tuple(sorted(sightings, key=lambda each: (-each.count, each.kind, each.detail))),
             is_cut=self.is_cut,
+            forms=len(self.forms),
         )
 
 

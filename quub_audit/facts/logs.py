@@ -47,5 +47,7 @@ class LogSample:
     sightings: tuple[Sighting, ...] = ()
     is_cut: bool = False
     """More events exist than were looked at, or a part of one was not."""
+    forms: int = 0
+    """How many events differ in more than numbers and ids; at most 1,000 are told apart."""
     unread: str = ""
     """Why a file could not be looked at; then nothing was."""

@@ -41,6 +41,9 @@ from quub_audit.sdk import (
 )
 
 CLEAN = "no personal data and no secret in clear"
+FEW_FORMS = 2
+"""A group whose events have no more forms shows little of what the service writes."""
+
 Language = Literal["javascript", "typescript", "tsx", "python", "go", "java"]
 
 TOLERABLE: Final = frozenset({"e-mail address", "phone number"})
@@ -245,6 +248,13 @@ def judge_coverage(subject: str, samples: Sequence[LogSample], wanted: LogParame
             expected=f"{wanted.coverage_percent} % of the groups",
         )
         return
+    alike = [each.source for each in samples if each.events >= wanted.min_events and each.forms <= FEW_FORMS]
+    if alike:
+        yield Finding.warning(
+            subject=subject,
+            observed=f"nearly all events look alike in {cut(alike)}, as those of health checks do",
+            expected=f"more than {FEW_FORMS} forms of events, so that the sample shows what requests log",
+        )
     yield Finding.of(True, subject=subject, observed=f"{CLEAN} in {events} events", expected=CLEAN)
 
 

@@ -94,6 +94,15 @@ def test_empty_pages_are_followed_and_endless_ones_are_left() -> None:
     assert (endless.events, endless.is_cut) == (0, True)
 
 
+def test_events_that_differ_in_numbers_and_ids_alone_are_of_one_form() -> None:
+    health = [
+        (AT - timedelta(minutes=n + 1), f"GET /health 200 {n}ms id=5f2b1c9e-7d34-4a51-{n:04x}") for n in range(40)
+    ]
+
+    assert sampled(Service(health)).forms == 1
+    assert sampled(Service([*health, (AT - timedelta(minutes=2), "order placed")])).forms == 2
+
+
 def test_a_group_without_an_event_is_an_empty_sample_and_not_cut() -> None:
     assert sampled(Service()) == LogSample(source="app", events=0, bytes_read=0, slices=12)
 

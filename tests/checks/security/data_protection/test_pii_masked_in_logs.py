@@ -47,8 +47,8 @@ AT = datetime(2026, 11, 24, 6, 30, tzinfo=UTC)
 HARMLESS = "GET /orders/81723 200 12ms request_id=5f2b1c9e-7d34-4a51-9c43-1b0f2f9b7a11 card=****1111"
 
 
-def sample(*sightings: Sighting, events: int = 1000, source: str = "orders") -> LogSample:
-    return LogSample(source=source, events=events, bytes_read=events * 80, slices=12, sightings=sightings)
+def sample(*sightings: Sighting, events: int = 1000, source: str = "orders", forms: int = 40) -> LogSample:
+    return LogSample(source=source, events=events, bytes_read=events * 80, slices=12, sightings=sightings, forms=forms)
 
 
 def sighting(kind: PiiKind = "payment card", count: int = 3, at: datetime | None = AT) -> Sighting:
@@ -115,6 +115,13 @@ def test_a_source_passes_when_enough_of_its_groups_had_enough_events(
     (finding,) = judge_coverage("source", samples, LogParameters(min_events=10, coverage_percent=percent))
 
     assert finding.status is status
+
+
+def test_a_group_whose_events_all_look_alike_is_warned_of() -> None:
+    warning, passes = judge_coverage("source", [sample(forms=1, source="health"), sample()], WANTED)
+
+    assert (warning.status, passes.status) == (WARNING, PASS)
+    assert "look alike in health, as those of health checks do" in warning.observed
 
 
 def test_nothing_passes_where_one_group_holds_something_and_no_sample_is_no_pass() -> None:
@@ -211,7 +218,7 @@ def audited(cloud: Cloud, *prefixes: str, **parameters: Any) -> ItemResult:
 
 @pytest.mark.proof("pass")
 def test_groups_with_enough_harmless_events_pass(cloud: Cloud) -> None:
-    write(cloud, "/ecs/orders", [HARMLESS] * 30)
+    write(cloud, "/ecs/orders", [HARMLESS, "order placed", "cart emptied"] * 10)
     write(cloud, "/ecs/other", ["password=hunter2"])
 
     result = audited(cloud, "/ecs/orders")
