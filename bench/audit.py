@@ -17,6 +17,9 @@ DELAY_MS = 50
 WHOLE_LIMIT = 1.5
 AWS_LIMIT = 1.3
 FINGERPRINTS = "fingerprints of "
+CREDENTIAL_REPORT = "iam.GetCredentialReport"
+SKIPPED = ("--skip", "*.pii-masked-in-logs")
+"""How many pages a sample of logs takes depends on what is in them, so that no script knows them beforehand."""
 HOME = "us-east-1"
 ANY_VERDICT = (0, 1, 3)
 
@@ -59,7 +62,7 @@ def compare_whole(world: Surroundings, folder: Path, rounds: int) -> Iterator[Co
 def compare_aws(world: Surroundings, folder: Path, rounds: int) -> Iterator[Comparison | str]:
     with relayed(world.address, delay_ms=DELAY_MS) as relay:
         environments, bundle = world.only_aws(relay), folder / "evidence.jsonl.gz"
-        audit(world, environments, folder / "aws", "--record", str(bundle))()
+        audit(world, environments, folder / "aws", *SKIPPED, "--record", str(bundle))()
         asked = requests_since(relay)
         yield _say_requests(asked)
 
@@ -69,7 +72,7 @@ def compare_aws(world: Surroundings, folder: Path, rounds: int) -> Iterator[Comp
         ideal()
         yield _say_difference(asked, requests_since(relay))
 
-        taken = medians({"audit": audit(world, environments, folder / "aws"), "ideal": ideal}, rounds=rounds)
+        taken = medians({"audit": audit(world, environments, folder / "aws", *SKIPPED), "ideal": ideal}, rounds=rounds)
         yield Comparison(
             name=f"AWS part of the audit, {DELAY_MS} ms added to answers",
             seconds=taken["audit"],
@@ -86,12 +89,16 @@ def _calls(bundle: Path) -> list[list[object]]:
         if question.connector == "aws":
             account, _, region = question.target.partition("/")
             operation, arguments = _sent(question)
+            if operation == CREDENTIAL_REPORT:
+                calls.append([account, region or HOME, "iam.GenerateCredentialReport", {}])
             calls.append([account, region or HOME, operation, arguments])
     return calls
 
 
 def _sent(question: Question) -> tuple[str, dict[str, object]]:
     """The operation and arguments behind a question; that for a secret's fingerprints reads its value."""
+    if question.name.startswith(CREDENTIAL_REPORT):
+        return CREDENTIAL_REPORT, {}
     if not question.name.startswith(FINGERPRINTS):
         return question.name, json.loads(question.arguments or "{}")
     store, _, name = question.name.removeprefix(FINGERPRINTS).partition(":")
