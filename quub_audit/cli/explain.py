@@ -143,7 +143,7 @@ def _module(module: Mapping[str, Any], columns: int) -> Iterator[Line]:
     if "problem" in module:
         yield [Styled(f"{module['id']}: {module['problem']}", "bad")]
         return
-    for term, text in paragraphs(module["doc"]):
+    for term, text in paragraphs(module["doc"].replace("``", "`")):
         yield from _term(term, text, columns) if term else folded("", text, columns)
     yield []
     yield [Styled("Checks", "strong")]

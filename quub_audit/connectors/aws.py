@@ -507,7 +507,7 @@ def _mismatch(account: Account, found: Identity) -> str:
     if found.account_id == account.account_id:
         return ""
     return (
-        f"{account.name}: {found.source} leads to the account {found.account_id} ({short_arn(found.arn)}), "
+        f"{account.name}: the account of {found.source} is {found.account_id} ({short_arn(found.arn)}), "
         f"and environments.yaml declares {account.account_id}"
     )
 

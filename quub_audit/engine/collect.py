@@ -459,7 +459,7 @@ def _notices(
     if len(items) < len(plan.checklist.items):
         yield Notice(
             kind="selection",
-            text=f"{len(items)} of {len(plan.checklist.items)} items were selected by {plan.selection}",
+            text=f"{len(items)} of {_count(len(plan.checklist.items), 'item')}, selected by {plan.selection}",
         )
     if run.is_interrupted or run.is_cut_short:
         unfinished = sum(bool(item.unfinished) for item in run.items)
