@@ -90,9 +90,15 @@ WsUrl = Annotated[
 ]
 ServerUrl = Annotated[str, _server("https://vault.example.com:8200"), AfterValidator(_is_of_possible_port)]
 ProviderUrl = Annotated[str, _server("https://login.example.com"), AfterValidator(_is_of_possible_port)]
+BackendUrl = Annotated[
+    str,
+    written(rf"https?://{_HOST}(?::{_PORT})?{_PATH}", "an address such as https://prometheus.example.com"),
+    AfterValidator(_is_of_possible_port),
+]
 HostAndPort = Annotated[
     str, written(rf"{_HOST}:{_PORT}", "a host and port such as 203.0.113.7:443"), AfterValidator(_is_of_possible_port)
 ]
+HostName = Annotated[str, written(_HOST, "a host such as db.example.com", "db.example.com")]
 UrlPath = Annotated[str, written(r"/[^\s#\x00-\x1f\x7f]*", "a path such as /health")]
 Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
 RegionName = Annotated[str, written(REGION, "a region such as eu-central-1", "eu-central-1")]
@@ -107,6 +113,7 @@ RoleArn = Annotated[
 Token = Annotated[str, *_from_outside("token")]
 Secret = Annotated[str, *_from_outside("secret")]
 Password = Annotated[str, *_from_outside("password")]
+Key = Annotated[str, *_from_outside("key")]
 GroupPrefix = Annotated[
     str,
     written(
@@ -321,6 +328,8 @@ class IdentityEntry(Strict):
         together = ("admin_client_id", "admin_client_secret")
         if said & set(together):
             _require(said, together, "the admin client needs both")
+        if self.type == "keycloak" and "/realms/" not in self.issuer and not self.realm:
+            raise contradiction("names no realm, expected an address that ends with /realms/NAME, or `realm`", "issuer")
         if self.test_client and (self.access_token or self.id_token):
             raise contradiction("a token is given beside it, expected one of both", "test_client")
         return self
@@ -391,6 +400,166 @@ class BackupEntry(Strict):
     """Where it is; the account's first region when empty."""
 
 
+class DatabaseEntry(Strict):
+    """A PostgreSQL database that the service uses."""
+
+    name: Name
+    host: HostName
+    port: Port = 5432
+    database: Line
+    """Its name on the server."""
+    user: Line
+    """A role that is a member of pg_monitor, and no more."""
+    password: Password = ""
+    """`${NAME}` of the variable that holds it."""
+    tls: Flag = True
+    """Whether to connect by TLS and verify the server's name; false only on this machine."""
+    ca_file: Line = ""
+    """PEM file of the authority that signs its chain, relative to this file; the public roots when empty."""
+    instance: Name = ""
+    """The identifier of the RDS instance or Aurora cluster behind it, where there is one."""
+
+    @model_validator(mode="after")
+    def _is_plain_only_here(self) -> DatabaseEntry:
+        _refuse_plaintext(self.tls, self.model_fields_set, (self.host,))
+        return self
+
+
+class CacheEntry(Strict):
+    """A Redis or Valkey cache that the service uses."""
+
+    name: Name
+    addresses: Annotated[tuple[HostAndPort, ...], Field(min_length=1), Distinct]
+    """Of the server, or of some servers of the cluster, or of the sentinels."""
+    mode: Literal["single", "sentinel", "cluster"] = "single"
+    master: Line = ""
+    """Of sentinels: the name of the master that they watch."""
+    purpose: Literal["cache", "sessions", "queue"] = "cache"
+    """What it holds: sessions and queues must lose nothing, a cache may."""
+    user: Line = ""
+    """An ACL user that may look and not touch; the default user when empty."""
+    password: Password = ""
+    """`${NAME}` of the variable that holds it."""
+    tls: Flag = True
+    """Whether to connect by TLS and verify the server's name; false only on this machine."""
+    ca_file: Line = ""
+    """PEM file of the authority that signs its chain, relative to this file; the public roots when empty."""
+    replication_group: Name = ""
+    """The identifier of the ElastiCache replication group behind it, where there is one."""
+
+    @model_validator(mode="after")
+    def _fits_its_mode(self) -> CacheEntry:
+        said = self.model_fields_set
+        if self.mode == "sentinel":
+            _require(said, ("master",), "sentinels watch it by name")
+        else:
+            _refuse(said, ("master",), f"a cache of mode {self.mode} has none")
+        if self.mode == "single" and len(self.addresses) > 1:
+            raise contradiction("several, expected one, or `mode` sentinel or cluster", "addresses")
+        if "user" in said:
+            _require(said, ("password",), "the user needs it")
+        _refuse_plaintext(self.tls, said, tuple(address.rpartition(":")[0] for address in self.addresses))
+        return self
+
+
+class MonitorEntry(Strict):
+    """A Prometheus server, or an Alertmanager."""
+
+    name: Name
+    url: BackendUrl
+    """With the path below which it answers, where it has one."""
+    token: Token = ""
+    """`${NAME}` of the variable that holds a token, where it asks for one; then https:// alone."""
+    ca_file: Line = ""
+    """PEM file of the authority that signs its chain, relative to this file; the public roots when empty."""
+
+    @model_validator(mode="after")
+    def _keeps_its_token(self) -> MonitorEntry:
+        _refuse_credentials_in_clear(self.url, self.model_fields_set, ("token",))
+        return self
+
+
+class ApmEntry(Strict):
+    """Where traces of the service arrive."""
+
+    name: Name
+    type: Literal["datadog", "newrelic", "jaeger", "tempo"]
+    url: BackendUrl
+    """The address of its API."""
+    service: Line
+    """The service as the traces name it."""
+    api_key: Key = ""
+    """`${NAME}` of the variable that holds it; of Jaeger and Tempo a token, where they ask for one."""
+    app_key: Key = ""
+    """Of Datadog: `${NAME}` of the variable that holds the application key."""
+    account: Annotated[str, written(r"[0-9]{1,20}", "digits in quotes", "1234567")] = ""
+    """Of New Relic: the number of the account."""
+    ca_file: Line = ""
+    """PEM file of the authority that signs its chain, relative to this file; the public roots when empty."""
+
+    @model_validator(mode="after")
+    def _fits_its_type(self) -> ApmEntry:
+        said, needed = self.model_fields_set, NEEDED_BY_APM[self.type]
+        strange = tuple(key for key in ("app_key", "account") if key not in needed)
+        _refuse(said, strange, f"a backend of type {self.type} has none")
+        _require(said, needed, f"a backend of type {self.type} needs it")
+        _refuse_credentials_in_clear(self.url, said, ("api_key", "app_key"))
+        return self
+
+
+NEEDED_BY_APM: dict[str, tuple[str, ...]] = {
+    "datadog": ("api_key", "app_key"),
+    "newrelic": ("api_key", "account"),
+    "jaeger": (),
+    "tempo": (),
+}
+"""By a backend's type, what it cannot be asked without."""
+
+
+class ErrorTrackerEntry(Strict):
+    """Where errors of the service are collected: Sentry, or what speaks its API."""
+
+    name: Name
+    url: BackendUrl
+    """https://sentry.io, or of a server of one's own."""
+    organisation: Name
+    """The slug of the organisation."""
+    project: Name
+    """The slug of the project."""
+    token: Token = ""
+    """`${NAME}` of the variable that holds a token that may read the project and its events."""
+    ca_file: Line = ""
+    """PEM file of the authority that signs its chain, relative to this file; the public roots when empty."""
+
+    @model_validator(mode="after")
+    def _keeps_its_token(self) -> ErrorTrackerEntry:
+        _refuse_credentials_in_clear(self.url, self.model_fields_set, ("token",))
+        return self
+
+
+def _refuse_plaintext(is_tls: bool, said: set[str], hosts: tuple[str, ...]) -> None:
+    if is_tls:
+        return
+    if not all(_is_here(host) for host in hosts):
+        raise contradiction("false, expected true: the password and the data would cross the network in clear", "tls")
+    _refuse(said, ("ca_file",), "nothing is verified without TLS")
+
+
+def _refuse_credentials_in_clear(url: str, said: set[str], keys: tuple[str, ...]) -> None:
+    if url.startswith("http://") and not _is_here(urlsplit(url).hostname or ""):
+        for key in keys:
+            if key in said:
+                raise contradiction(f"http://, expected https://: the {key} would cross the network in clear", "url")
+
+
+def _is_here(host: str) -> bool:
+    """Whether a host is this machine, by its name or by its address."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
 class NotApplicableEntry(Strict):
     """An item that does not apply in this environment, with the reason."""
 
@@ -428,6 +597,18 @@ class EnvironmentEntry(Strict):
     """Where the service's logs are."""
     backups: Annotated[tuple[BackupEntry, ...], Field(min_length=1), Distinct] = ()
     """Where dumps are kept in S3, beside what AWS backs up itself."""
+    databases: Annotated[tuple[DatabaseEntry, ...], Field(min_length=1)] = ()
+    """PostgreSQL databases that the service uses."""
+    caches: Annotated[tuple[CacheEntry, ...], Field(min_length=1)] = ()
+    """Redis or Valkey caches that the service uses."""
+    prometheus: Annotated[tuple[MonitorEntry, ...], Field(min_length=1)] = ()
+    """Prometheus servers that watch the service."""
+    alertmanager: Annotated[tuple[MonitorEntry, ...], Field(min_length=1)] = ()
+    """Alertmanagers that tell people."""
+    apm: Annotated[tuple[ApmEntry, ...], Field(min_length=1)] = ()
+    """Where traces of the service arrive."""
+    error_tracking: Annotated[tuple[ErrorTrackerEntry, ...], Field(min_length=1)] = ()
+    """Where errors of the service are collected."""
     not_applicable: tuple[NotApplicableEntry, ...] = ()
     """Items that do not apply here."""
 

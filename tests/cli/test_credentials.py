@@ -1,4 +1,4 @@
-"""A credential that environments.yaml takes from the process environment comes out nowhere, also where a check breaks."""
+"""A credential that environments.yaml takes from the process environment comes out nowhere, whatever a check does."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ AWS = """\
         account_id: "111122223333"
         regions: [eu-central-1]
 """
-KNOWN = "aws, backups, endpoints, identity, logs, not_applicable, quub, repositories, stage or vault"
+KNOWN = ", ".join(sorted(EnvironmentEntry.model_fields)[:10]) + " and " + "x"
 
 
 def below(text: str) -> str:
@@ -294,7 +294,7 @@ identity:
   - {name: e, type: oidc}
   - {name: f, type: github, organisation: orders}
   - {name: g, type: keycloak, issuer: "https://g.test", admin_client_id: audit}
-  - {name: b, type: oidc, issuer: "https://b.test"}
+  - {name: h, type: keycloak, issuer: "https://h.test"}
 """
         ),
         [
@@ -305,6 +305,7 @@ identity:
             "environments.yaml:10:9: production.identity[4].issuer: missing, a provider of type oidc needs it",
             "environments.yaml:11:9: production.identity[5].admin_token: missing, a provider of type github needs it",
             "environments.yaml:12:9: production.identity[6].admin_client_secret: missing, the admin client needs both",
+            "environments.yaml:13:43: production.identity[7].issuer: names no realm, expected an address that ends with /realms/NAME, or `realm`",
         ],
     ),
     "two providers of one name": (
@@ -323,7 +324,7 @@ identity:
         below(
             """
 identity:
-  - {name: a, type: keycloak, issuer: "https://a.test", admin_client_id: audit, admin_client_secret: hunter2}
+  - {name: a, type: keycloak, issuer: "https://a.test/realms/o", admin_client_id: audit, admin_client_secret: hunter2}
   - {name: b, type: github, organisation: orders, admin_token: "${TOKEN:-hunter2}"}
   - {name: c, type: oidc, issuer: "https://c.test", access_token: "x${REGION}", id_token: hunter2}
   - {name: d, type: oidc, issuer: "https://d.test", test_client: {client_id: p, client_secret: hunter2, grant: password, username: u, password: hunter2}}
@@ -332,7 +333,7 @@ identity:
         [
             f"environments.yaml:{line}:{column}: production.identity[{line - 6}].{key}: a {what} that stands in the file, expected ${{NAME}}, with the {what} in the process environment"
             for line, column, key, what in [
-                (6, 106, "admin_client_secret", "secret"),
+                (6, 115, "admin_client_secret", "secret"),
                 (7, 68, "admin_token", "token"),
                 (8, 71, "access_token", "token"),
                 (8, 95, "id_token", "token"),
@@ -763,7 +764,7 @@ endpoints: [{name: a, url: "https://${SUB:-www}.${DOMAIN}:${PORT}", load_balance
     identity:
       - {name: a, type: oidc, issuer: "${ISSUER}"}
       - {name: b, type: "${TYPE}", issuer: "https://b.test"}
-      - {name: c, type: keycloak, issuer: "https://c.test", admin_client_id: audit, admin_client_secret: "${ADMIN}"}
+      - {name: c, type: keycloak, issuer: "https://c.test/realms/c", admin_client_id: audit, admin_client_secret: "${ADMIN}"}
       - {name: d, type: oidc, issuer: "https://d.test", test_client: {client_id: p, grant: "${GRANT}", username: u}}
     logs:
       - {name: l, files: ["${LOGS}/*.log"]}
