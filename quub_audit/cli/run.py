@@ -134,7 +134,7 @@ class RunCommand(click.Command):
     default=900,
     show_default=True,
     metavar="SECONDS",
-    help="Longest time for all checks, in seconds; items that are not finished then are errors.",
+    help="Longest time for the audit, in seconds; items that are not finished then are errors.",
 )
 @click.option(
     "--allow-active",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from quub_audit.connectors.base import Ledger
+from quub_audit.connectors.base import DEADLINE, Deadline, Ledger
 from quub_audit.connectors.evidence import digest
 from quub_audit.engine.collect import Circumstances, Gate, collect
 from quub_audit.engine.execute import Observer, Run, execute
@@ -68,17 +69,20 @@ def audit(
 ) -> Result:
     """Carry out `plan` and judge it. From the moment the targets are verified, a result always comes back.
 
-    Raises WrongTarget when an account is not the declared one; `world` is closed in any case.
+    The deadline of the run bounds the verification too. Raises WrongTarget when an account is not the declared one;
+    `world` is closed in any case.
     """
     started_at = clock()
+    ends_at = time.monotonic() + settings.deadline_s
     try:
-        targets = world.verify_targets()
+        targets = _verified(world, settings.deadline_s)
         run: Run = execute(
             plan,
             world,
             jobs=settings.jobs,
             check_timeout_s=settings.check_timeout_s,
             deadline_s=settings.deadline_s,
+            ends_at=ends_at,
             stop=stop,
             observer=observer,
         )
@@ -104,3 +108,11 @@ def audit(
         ),
     )
     return redact(result, world.redactor)
+
+
+def _verified(world: Surroundings, deadline_s: float) -> tuple[str, ...]:
+    token = DEADLINE.set(Deadline(deadline_s))
+    try:
+        return world.verify_targets()
+    finally:
+        DEADLINE.reset(token)

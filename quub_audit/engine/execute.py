@@ -121,14 +121,17 @@ def execute(
     jobs: int = 16,
     check_timeout_s: float = 60.0,
     deadline_s: float = 900.0,
+    ends_at: float | None = None,
     stop: threading.Event | None = None,
     observer: Observer | None = None,
 ) -> Run:
     """Run every check of `plan`. Always returns; `stop` ends it early from any thread or signal handler.
 
-    `check_timeout_s` bounds one call: a check on one subject, or one enumeration.
+    `check_timeout_s` bounds one call: a check on one subject, or one enumeration. `ends_at`, of the monotonic clock, is
+    where some of the run's `deadline_s` have passed already.
     """
-    return _Coordinator(plan, connectors, jobs, check_timeout_s, stop or threading.Event(), observer).run(deadline_s)
+    coordinator = _Coordinator(plan, connectors, jobs, check_timeout_s, stop or threading.Event(), observer)
+    return coordinator.run(deadline_s, time.monotonic() + deadline_s if ends_at is None else ends_at)
 
 
 class _Coordinator:
@@ -155,8 +158,8 @@ class _Coordinator:
         self._workers = 0
         self._is_over = False
 
-    def run(self, deadline_s: float) -> Run:
-        ends_at = time.monotonic() + deadline_s
+    def run(self, deadline_s: float, ends_at: float) -> Run:
+        self._is_over = self._stop.is_set() or time.monotonic() >= ends_at
         for index, planned in enumerate(self._plan.items):
             for check in planned.checks:
                 steps = _steps(check.check)
@@ -192,7 +195,7 @@ class _Coordinator:
             self._open[task] = None
             self._items[index].open_tasks += 1
             if self._is_over:
-                continue  # listed, and never asked: not finished
+                continue  # never asked, so not finished
             self._waiting.put(task)
             if self._workers < self._jobs:
                 self._start_worker()
