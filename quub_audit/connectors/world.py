@@ -12,7 +12,7 @@ from typing import Any
 
 from quub_audit.connectors.base import Ledger
 from quub_audit.errors import Reportable
-from quub_audit.facts.asking import Aws, Clock, Http, Identity, Logs, Repositories, Tcp, Tls, Vault
+from quub_audit.facts.asking import Aws, Clock, Http, Identity, Logs, Postgres, Redis, Repositories, Tcp, Tls, Vault
 from quub_audit.facts.seal import Redactor, Sealer
 from quub_audit.model.environment import Account, Environment, Region, SecretReference, VaultServer
 
@@ -76,6 +76,8 @@ class World:
         for provider in self.environment.identity:
             place = provider.organisation or provider.issuer or provider.admin_url
             targets.append(f"identity provider {provider.name} {place}")
+        targets.extend(f"database {one.name} {one.host}:{one.port}/{one.database}" for one in self.environment.databases)
+        targets.extend(f"cache {cache.name} {', '.join(cache.addresses)}" for cache in self.environment.caches)
         targets.extend(f"repository {repository.name}" for repository in self.environment.repositories)
         if self.environment.quub and self.environment.quub.api_url:
             targets.append(f"Quub API {self.environment.quub.api_url}")
@@ -107,6 +109,8 @@ class World:
             Vault: self._build_vault,
             Identity: self._build_identity,
             Logs: self._build_logs,
+            Redis: self._build_redis,
+            Postgres: self._build_postgres,
             Clock: lambda: self._clock,
         }
 
@@ -171,6 +175,16 @@ class World:
         from quub_audit.connectors.logs import LogsConnector
 
         return LogsConnector(self.ledger, self._sealer, log_pages=self._log_pages, at=self._clock.now())
+
+    def _build_redis(self) -> Any:
+        from quub_audit.connectors.redis_server import RedisConnector
+
+        return RedisConnector(self._by_name("caches").values(), self.ledger, self.redactor)
+
+    def _build_postgres(self) -> Any:
+        from quub_audit.connectors.postgres import PostgresConnector
+
+        return PostgresConnector(tuple(self._by_name("databases").values()), self.ledger, self._sealer)
 
     def _log_pages(self, region: Region, **parameters: Any) -> Iterator[Mapping[str, Any]]:
         """Events of one group, page by page, for the connector that samples them."""

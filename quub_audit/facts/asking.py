@@ -15,7 +15,7 @@ from quub_audit.facts.http import HttpAnswer, Reach
 from quub_audit.facts.identity import Organisation, Person, Realm, RefreshTrial, Tokens
 from quub_audit.facts.logs import LogSample
 from quub_audit.facts.prometheus import Receiver, Rule, Sample, ScrapeTarget, Silence
-from quub_audit.facts.redis import KeySample, RedisTopology
+from quub_audit.facts.redis import KeySample, RedisTopology, RedisTraffic
 from quub_audit.facts.seal import Fingerprint
 from quub_audit.facts.telemetry import Traces, TrackedProject
 from quub_audit.facts.tls import TlsScan
@@ -227,6 +227,9 @@ class Redis(Protocol):
     def sample(self, cache: Cache, *, keys: int) -> KeySample:
         """At most `keys` keys of all primaries by SCAN, classed by the shape of their names."""
 
+    def traffic(self, cache: Cache, *, wait_s: float) -> RedisTraffic:
+        """Look-ups of all primaries between two looks at INFO, `wait_s` seconds (at most 30) apart."""
+
 
 @runtime_checkable
 class Prometheus(Protocol):
@@ -290,6 +293,8 @@ CONNECTORS: tuple[type, ...] = (
 TARGET_KIND: Mapping[type, str] = {
     Aws: "aws",
     Identity: "identity",
+    Postgres: "databases",
+    Redis: "caches",
     Repositories: "repositories",
     Vault: "vault",
 }

@@ -60,3 +60,15 @@ class KeySample:
     """As DBSIZE says, all primaries together."""
     classes: tuple[KeyClass, ...] = ()
     """The largest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedisTraffic:
+    """Look-ups of keys between two looks at the counters, all primaries together."""
+
+    hits: int
+    misses: int
+    seconds: float
+    """How far apart the two looks were."""
+    is_reset: bool = False
+    """A counter ran backwards: a restart, or CONFIG RESETSTAT, so that nothing can be told."""

@@ -41,7 +41,7 @@ from quub_audit.facts.http import Cookie, HttpAnswer, Reach
 from quub_audit.facts.identity import Organisation, Person, Realm, RefreshTrial, Token, Tokens
 from quub_audit.facts.logs import LogSample, PiiKind, Sighting
 from quub_audit.facts.prometheus import Receiver, Rule, Sample, ScrapeTarget, Silence
-from quub_audit.facts.redis import KeyClass, KeySample, RedisNode, RedisTopology
+from quub_audit.facts.redis import KeyClass, KeySample, RedisNode, RedisTopology, RedisTraffic
 from quub_audit.facts.seal import Fingerprint
 from quub_audit.facts.telemetry import Traces, TrackedProject
 from quub_audit.facts.tls import OLDEST_FIRST, Certificate, Deployment, Protocol, TlsScan
@@ -140,6 +140,7 @@ __all__ = [
     "Redis",
     "RedisNode",
     "RedisTopology",
+    "RedisTraffic",
     "RefreshTrial",
     "Region",
     "Repositories",

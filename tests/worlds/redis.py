@@ -1,0 +1,230 @@
+"""Real Redis servers on loopback: alone, in pairs, behind a sentinel, in a cluster; with and without TLS and ACL."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from quub_audit.connectors.redis_wire import ErrorReply, Reply, encode
+from quub_audit.demo.authority import Authority
+from quub_audit.model.environment import Cache
+
+OPERATOR = "password-of-the-operator"
+AUDITOR = "password-of-the-audit"
+RULES = (
+    "-@all +ping +info +scan +dbsize +pttl +type +config|get +cluster|info +cluster|shards +cluster|slots "
+    "+acl|whoami +role +auth"
+)
+"""What docs tell operators to grant."""
+START_S = 20.0
+
+
+@dataclass(frozen=True)
+class RedisServer:
+    """One running server; its methods are the operator's."""
+
+    port: int
+    ca_file: str = ""
+    password: str = OPERATOR
+    pid: int = 0
+
+    @property
+    def address(self) -> str:
+        """`host:port`, as a cache is declared."""
+        return f"127.0.0.1:{self.port}"
+
+    def cache(self, **changes: Any) -> Cache:
+        """The target as an environment would declare it, with the audit's own user where the server has one."""
+        declared = Cache(
+            name="prod-cache",
+            addresses=(self.address,),
+            user="quub_audit" if self.password else "",
+            password=AUDITOR if self.password else "",
+            is_tls=bool(self.ca_file),
+            ca_file=self.ca_file,
+        )
+        return replace(declared, **changes)
+
+    def send(self, *commands: Sequence[object]) -> list[Reply]:
+        """Commands of the operator, at once; the answers. Raises ValueError for one that is an error."""
+        with contextlib.closing(self._connect()) as connection:
+            log_in = (("AUTH", self.password),) if self.password else ()
+            everything = [*log_in, *commands]
+            connection.sendall(b"".join(encode([str(part) for part in command]) for command in everything))
+            reader = connection.makefile("rb")
+            replies = [_read(reader) for _ in everything]
+        for reply in replies:
+            if isinstance(reply, ErrorReply):
+                raise ValueError(reply.text)
+        return replies[len(log_in) :]
+
+    def commands(self) -> frozenset[str]:
+        """Every command that was called since the counters were reset: `config|get`."""
+        text = str(self.send(("INFO", "commandstats"))[0])
+        lines = (line for line in text.splitlines() if line.startswith("cmdstat_"))
+        return frozenset(line.removeprefix("cmdstat_").partition(":")[0] for line in lines)
+
+    def _connect(self) -> socket.socket:
+        plain = socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        if not self.ca_file:
+            return plain
+        return ssl.create_default_context(cafile=self.ca_file).wrap_socket(plain, server_hostname="127.0.0.1")
+
+
+def _read(reader: Any) -> Any:
+    line = reader.readline().rstrip(b"\r\n").decode()
+    kind, text = line[:1], line[1:]
+    if kind == "-":
+        return ErrorReply(text)
+    if kind == "$":
+        return None if text == "-1" else reader.read(int(text) + 2)[:-2].decode("utf-8", "surrogateescape")
+    if kind == "*":
+        return [_read(reader) for _ in range(int(text))]
+    return int(text) if kind == ":" else text
+
+
+@contextlib.contextmanager
+def redis_server(
+    folder: Path,
+    *,
+    authority: Authority | None = None,
+    pem: Path | None = None,
+    is_open: bool = False,
+    settings: Sequence[str] = (),
+    is_sentinel: bool = False,
+    port: int = 0,
+) -> Iterator[RedisServer]:
+    """A server on a free port of 127.0.0.1, ended at exit: with TLS where there is an authority, and an ACL user for
+    the audit unless it `is_open` to everybody. `settings` are lines of redis.conf. `pem` is a certificate that is its
+    own authority, with its key.
+    """
+    program = shutil.which("redis-server")
+    if program is None:
+        pytest.skip("redis-server is not installed")
+    port = port or free_port()
+    home = folder / f"redis-{port}"
+    home.mkdir()
+    lines = ["bind 127.0.0.1", f"dir {home}", f"logfile {home}/log", 'save ""', "daemonize no", *settings]
+    ca_file = ""
+    if authority is not None or pem is not None:
+        chain, key = authority.issue("127.0.0.1").write(home, "server") if authority else (pem, pem)
+        ca_file = str(authority.write_ca(home) if authority else pem)
+        lines += ["port 0", f"tls-port {port}", f"tls-cert-file {chain}", f"tls-key-file {key}"]
+        lines += [f"tls-ca-cert-file {ca_file}", "tls-auth-clients no", "tls-replication yes", "tls-cluster yes"]
+    else:
+        lines.append(f"port {port}")
+    password = "" if is_open else OPERATOR
+    if password:
+        lines += [f"requirepass {OPERATOR}", f"user quub_audit on >{AUDITOR} resetkeys %R~* {RULES}"]
+        if not is_sentinel:
+            lines.append(f"masterauth {OPERATOR}")
+    (home / "redis.conf").write_text("\n".join(lines) + "\n")
+    process = subprocess.Popen(
+        [program, str(home / "redis.conf"), *(["--sentinel"] if is_sentinel else [])],
+        cwd=home,
+        env={"PATH": os.environ.get("PATH", "")},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    server = RedisServer(port, ca_file, password, process.pid)
+    try:
+        wait_until(lambda: server.send(("PING",)) == ["PONG"])
+        yield server
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(timeout=10)
+
+
+@contextlib.contextmanager
+def redis_pair(folder: Path, *, authority: Authority | None = None) -> Iterator[tuple[RedisServer, RedisServer]]:
+    """A primary with a replica that is in step."""
+    with redis_server(folder, authority=authority, settings=("repl-diskless-sync-delay 0",)) as primary:
+        of_primary = (f"replicaof 127.0.0.1 {primary.port}",)
+        with redis_server(folder, authority=authority, settings=of_primary) as replica:
+            wait_until(lambda: "master_link_status:up" in str(replica.send(("INFO", "replication"))[0]))
+            wait_until(lambda: "state=online" in str(primary.send(("INFO", "replication"))[0]))
+            yield primary, replica
+
+
+@contextlib.contextmanager
+def redis_cluster(folder: Path, *, is_tls: bool = True) -> Iterator[tuple[RedisServer, ...]]:
+    """Three primaries that share all slots."""
+    pem = _sign_itself(folder) if is_tls else None
+    settings = ("cluster-enabled yes", "cluster-node-timeout 2000", "cluster-config-file nodes.conf")
+    with contextlib.ExitStack() as stack:
+        nodes = []
+        for _ in range(3):
+            port = free_port(below=50_000)
+            # The bus is on port + 10000 by default, which may be above 65535.
+            bus = (*settings, f"cluster-port {free_port()}")
+            nodes.append(stack.enter_context(redis_server(folder, pem=pem, settings=bus, port=port)))
+        share = 16384 // 3
+        for number, node in enumerate(nodes):
+            last = 16383 if number == 2 else (number + 1) * share - 1
+            node.send(("CLUSTER", "ADDSLOTSRANGE", number * share, last))
+            node.send(("CLUSTER", "SET-CONFIG-EPOCH", number + 1))
+        for node in nodes[1:]:
+            bus_port = _setting(node, "cluster-port")
+            nodes[0].send(("CLUSTER", "MEET", "127.0.0.1", node.port, bus_port))
+        wait_until(lambda: all(_is_whole(node) for node in nodes))
+        yield tuple(nodes)
+
+
+def _sign_itself(folder: Path) -> Path:
+    """For the bus of a cluster a node is server and client: a certificate for servers alone does not do."""
+    pem = folder / "node.pem"
+    subject = ["-subj", "/CN=node", "-addext", "subjectAltName=IP:127.0.0.1"]
+    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30"]
+    subprocess.run([*made, *subject, "-keyout", pem, "-out", folder / "c.pem"], check=True, capture_output=True)
+    pem.write_bytes((folder / "c.pem").read_bytes() + pem.read_bytes())
+    return pem
+
+
+def _is_whole(node: RedisServer) -> bool:
+    said = str(node.send(("CLUSTER", "INFO"))[0])
+    return "cluster_state:ok" in said and "cluster_known_nodes:3" in said
+
+
+def _setting(node: RedisServer, name: str) -> str:
+    reply = node.send(("CONFIG", "GET", name))[0]
+    assert isinstance(reply, list)
+    return str(reply[1])
+
+
+def free_port(*, below: int = 65536) -> int:
+    """A port of 127.0.0.1 on which nobody listens now."""
+    for _ in range(200):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port: int = free.getsockname()[1]
+        if port < below:
+            return port
+    raise TimeoutError(f"no free port below {below}")
+
+
+def wait_until(is_so: Any, *, at_most_s: float = START_S) -> None:
+    """Raises TimeoutError when it is not so in time; errors of connections and of servers count as not yet."""
+    ends_at = time.monotonic() + at_most_s
+    while True:
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            if is_so():
+                return
+        if time.monotonic() > ends_at:
+            raise TimeoutError(f"not so in {at_most_s:.0f} s")
+        time.sleep(0.05)
