@@ -1,0 +1,231 @@
+"""A real PostgreSQL on loopback: TLS, scram, pg_stat_statements; one server a test session, a database a test.
+
+Roles: `operator` (a superuser), `auditor` (in pg_monitor), `plain` (nothing), `unencrypted` (in pg_monitor, and let in
+without TLS alone). Everybody has the password `PASSWORD`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from quub_audit.demo.authority import Authority
+from quub_audit.model.environment import Database
+from tests.worlds.keeper import Command, shared_server
+
+if TYPE_CHECKING:
+    import psycopg
+
+PASSWORD = "of-the-test-world-9c1"
+READY_S = 60.0
+"""A start takes three seconds on an idle machine."""
+
+SETTINGS = """
+listen_addresses = '127.0.0.1'
+unix_socket_directories = ''
+port = {port}
+ssl = on
+ssl_cert_file = 'server.pem'
+ssl_key_file = 'server.key'
+shared_preload_libraries = 'pg_stat_statements'
+pg_stat_statements.max = 500
+max_connections = 40
+shared_buffers = '16MB'
+fsync = off
+synchronous_commit = off
+full_page_writes = off
+autovacuum = off
+lc_messages = 'C'
+"""
+
+WHO_MAY_CONNECT = """
+hostnossl all unencrypted 127.0.0.1/32 scram-sha-256
+hostssl all unencrypted 127.0.0.1/32 reject
+hostssl all all 127.0.0.1/32 scram-sha-256
+"""
+
+FIRST_WORDS = f"""
+CREATE ROLE auditor LOGIN PASSWORD '{PASSWORD}' IN ROLE pg_monitor
+CREATE ROLE unencrypted LOGIN PASSWORD '{PASSWORD}' IN ROLE pg_monitor
+CREATE ROLE plain LOGIN PASSWORD '{PASSWORD}'
+CREATE ROLE app LOGIN PASSWORD '{PASSWORD}'
+"""
+
+UNTIL_ENDED = """trap : TERM; folder=$1; shift; "$@" & child=$!; wait $child
+kill -INT $child 2>/dev/null; wait $child; rm -rf "$folder" """
+"""Ends the server at once whoever is connected (SIGINT), where the keeper's SIGTERM alone would wait for clients."""
+
+
+def programs() -> Path | None:
+    """The folder of `initdb` and `postgres`: on the PATH, or where Debian puts them, the newest version first."""
+    on_path = shutil.which("initdb")
+    if on_path:
+        return Path(on_path).resolve().parent
+    found = [path for path in Path("/usr/lib/postgresql").glob("*/bin") if (path / "initdb").is_file()]
+    return max(found, key=lambda path: int(path.parent.name), default=None)
+
+
+@contextlib.contextmanager
+def postgres_of_session(base: Path) -> Iterator[PostgresServer]:
+    """The one of this test session; `base` is pytest's base folder, which each worker of xdist has below a common one.
+
+    Skips the test where PostgreSQL is not installed.
+    """
+    if programs() is None:
+        pytest.skip("no PostgreSQL to test against: it is not installed")
+    shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+    folder = shared / "postgres"
+    with shared_server(folder, lambda: _command(folder), _is_ready, at_most_s=READY_S) as address:
+        yield PostgresServer(port=int(address.rpartition(":")[2]), ca_file=str(folder / "ca.pem"))
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """One running server; its methods are the operator's."""
+
+    port: int
+    ca_file: str
+
+    def connect(self, database: str = "postgres", *, user: str = "operator", **more: Any) -> psycopg.Connection[Any]:
+        """A connection that commits each statement."""
+        import psycopg
+
+        return psycopg.connect(
+            host="127.0.0.1",
+            port=self.port,
+            dbname=database,
+            user=user,
+            password=PASSWORD,
+            sslmode="verify-full",
+            sslrootcert=self.ca_file,
+            autocommit=True,
+            **more,
+        )
+
+    def run(self, *statements: str, database: str = "postgres", user: str = "operator") -> None:
+        """One after the other, over one connection."""
+        with self.connect(database, user=user) as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
+
+    @contextlib.contextmanager
+    def database(self) -> Iterator[PostgresDatabase]:
+        """A fresh one, dropped at the end whoever is still connected."""
+        name = f"shop_{secrets.token_hex(4)}"
+        self.run(f"CREATE DATABASE {name}")
+        try:
+            yield PostgresDatabase(server=self, name=name)
+        finally:
+            self.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@dataclass(frozen=True)
+class PostgresDatabase:
+    """One database of the server."""
+
+    server: PostgresServer
+    name: str
+
+    def target(self, *, user: str = "auditor", **more: Any) -> Database:
+        """The target as an environment would declare it."""
+        parts: dict[str, Any] = {
+            "name": "orders",
+            "host": "127.0.0.1",
+            "port": self.server.port,
+            "database": self.name,
+            "user": user,
+            "password": PASSWORD,
+            "ca_file": self.server.ca_file,
+        }
+        return Database(**{**parts, **more})
+
+    def run(self, *statements: str, user: str = "operator") -> None:
+        self.server.run(*statements, database=self.name, user=user)
+
+    def connect(self, *, user: str = "operator", **more: Any) -> psycopg.Connection[Any]:
+        return self.server.connect(self.name, user=user, **more)
+
+
+def _command(folder: Path) -> Command:
+    """A cluster of its own. Not below pytest's folder, which the user `postgres` may not enter."""
+    authority = Authority()
+    authority.write_ca(folder)
+    home = Path(tempfile.mkdtemp(prefix="quub-audit-postgres-"))
+    data = home / "data"
+    password = home / "password"
+    password.write_text(PASSWORD)
+    _give(home, password)
+    folder_of_programs = programs()
+    assert folder_of_programs is not None
+    making = ["-A", "scram-sha-256", "-U", "operator", f"--pwfile={password}", "-E", "UTF8", "--locale=C", "--no-sync"]
+    _call([str(folder_of_programs / "initdb"), "-D", str(data), *making])
+    _give(*authority.issue("127.0.0.1").write(data, "server"))
+    port = _free_port()
+    with (data / "postgresql.conf").open("a") as settings:
+        settings.write(SETTINGS.format(port=port))
+    (data / "pg_hba.conf").write_text(WHO_MAY_CONNECT)
+    server = str(folder_of_programs / "postgres")
+    _call([server, "--single", "-D", str(data), "template1"], said=FIRST_WORDS)
+    arguments = ["sh", "-c", UNTIL_ENDED, "sh", str(home), *_as_postgres(), server, "-D", str(data)]
+    return Command(arguments, _environ(), f"127.0.0.1:{port}")
+
+
+def _as_postgres() -> list[str]:
+    """PostgreSQL refuses to run as root."""
+    if os.getuid() != 0:
+        return []
+    return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+
+
+def _give(*paths: Path) -> None:
+    if os.getuid() == 0:
+        owner = pwd.getpwnam("postgres")
+        for path in paths:
+            os.chown(path, owner.pw_uid, owner.pw_gid)
+
+
+def _call(arguments: Sequence[str], *, said: str = "") -> None:
+    subprocess.run(
+        [*_as_postgres(), *arguments],
+        input=said,
+        text=True,
+        check=True,
+        timeout=120,
+        env=_environ(),
+        cwd="/",
+        capture_output=True,
+    )
+
+
+def _is_ready(address: str) -> bool:
+    import psycopg
+
+    host, _, port = address.rpartition(":")
+    try:
+        psycopg.connect(host=host, port=int(port), user="unencrypted", password=PASSWORD, dbname="postgres").close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def _environ() -> dict[str, str]:
+    return {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TZ": "UTC"}
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
