@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quub_audit.connectors.children import Children, Done
+from quub_audit.connectors.scratch import Scratch
 from quub_audit.errors import Absent, Denied, Malformed, Unsupported
 
 GIT_TIMEOUT_S = 120.0
@@ -150,10 +151,8 @@ class View:
         self.checkout = checkout
         self._children = children
         self._git = find_git()
-        try:
-            self.folder = Path(tempfile.mkdtemp(prefix="quub-audit-git-"))
-        except OSError as error:
-            raise Unsupported(f"no temporary folder can be made: {error}", next_step="set TMPDIR") from error
+        self._scratch = Scratch("git")
+        self.folder = self._scratch.path
         try:
             self._build()
         except OSError as error:
@@ -243,7 +242,7 @@ class View:
 
     def close(self) -> None:
         """Remove the folder of links; what they lead to stays."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._scratch.close()
 
     def _build(self) -> None:
         checkout = self.checkout
