@@ -18,13 +18,18 @@ from quub_audit.config.mistakes import Mistakes, Steps, listed, nearest
 from quub_audit.config.shape import place_of, quietly, read
 from quub_audit.config.targets import (
     REGION,
+    ApmEntry,
     AwsEntry,
     BackupEntry,
+    CacheEntry,
+    DatabaseEntry,
     EndpointEntry,
     EnvironmentEntry,
     EnvironmentsDocument,
+    ErrorTrackerEntry,
     IdentityEntry,
     LogEntry,
+    MonitorEntry,
     NotApplicableEntry,
     QuubEntry,
     RepositoryEntry,
@@ -35,12 +40,18 @@ from quub_audit.config.tree import Expanded, File, Listing, Node, Scalar, Table,
 from quub_audit.config.variables import Variables, refuse_secrets
 from quub_audit.model.environment import (
     Account,
+    AlertmanagerServer,
+    ApmBackend,
     BackupBucket,
+    Cache,
+    Database,
     Endpoint,
     Environment,
+    ErrorTracker,
     IdentityProvider,
     LogSource,
     NotApplicable,
+    PrometheusServer,
     Quub,
     Region,
     Repository,
@@ -49,7 +60,21 @@ from quub_audit.model.environment import (
     VaultServer,
 )
 
-N = TypeVar("N", "AwsEntry", "VaultEntry", "EndpointEntry", "RepositoryEntry", "IdentityEntry", "LogEntry")
+N = TypeVar(
+    "N",
+    "AwsEntry",
+    "VaultEntry",
+    "EndpointEntry",
+    "RepositoryEntry",
+    "IdentityEntry",
+    "LogEntry",
+    "DatabaseEntry",
+    "CacheEntry",
+    "MonitorEntry",
+    "ApmEntry",
+    "ErrorTrackerEntry",
+)
+M = TypeVar("M", PrometheusServer, AlertmanagerServer)
 
 DEFAULT_PORTS = {"https": 443, "wss": 443, "http": 80}
 
@@ -158,6 +183,12 @@ def _smallest_optional(steps: Steps) -> Steps | None:
         "vault": ("address",),
         "endpoints": ("name", "url"),
         "identity": ("name", "type", "issuer", "organisation"),
+        "databases": ("name", "host", "database", "user"),
+        "caches": ("name", "addresses", "mode", "master"),
+        "prometheus": ("name", "url"),
+        "alertmanager": ("name", "url"),
+        "apm": ("name", "type", "url", "service", "account"),
+        "error_tracking": ("name", "url", "organisation", "project"),
     }
     names = [step for step in steps[1:] if isinstance(step, str)]
     if steps[0] in required and names and names[0] in required[str(steps[0])]:
@@ -231,6 +262,14 @@ class _Builder:
             ),
             backups=tuple(
                 self._backups(name, index, each, whole, accounts) for index, each in enumerate(entry.backups)
+            ),
+            databases=tuple(self._database(each) for each in self._named(name, node, "databases", entry.databases)),
+            caches=tuple(self._cache(each) for each in self._named(name, node, "caches", entry.caches)),
+            prometheus=self._monitors(PrometheusServer, name, node, entry.prometheus),
+            alertmanager=self._monitors(AlertmanagerServer, name, node, entry.alertmanager),
+            apm=tuple(self._apm(each) for each in self._named(name, node, "apm", entry.apm)),
+            error_tracking=tuple(
+                self._tracker(each) for each in self._named(name, node, "error_tracking", entry.error_tracking)
             ),
             not_applicable=tuple(NotApplicable(item=each.item, reason=each.reason) for each in entry.not_applicable),
         )
@@ -335,6 +374,63 @@ class _Builder:
     ) -> BackupBucket:
         region = self._region(("backups", index), entry, environment, node, accounts)
         return BackupBucket(region=region, bucket=entry.bucket, prefix=entry.prefix)
+
+    def _database(self, entry: DatabaseEntry) -> Database:
+        return Database(
+            name=entry.name,
+            host=entry.host,
+            port=entry.port,
+            database=entry.database,
+            user=entry.user,
+            password=entry.password,
+            is_tls=entry.tls,
+            ca_file=self._path(entry.ca_file),
+            instance=entry.instance,
+        )
+
+    def _cache(self, entry: CacheEntry) -> Cache:
+        return Cache(
+            name=entry.name,
+            addresses=entry.addresses,
+            mode=entry.mode,
+            master=entry.master,
+            purpose=entry.purpose,
+            user=entry.user,
+            password=entry.password,
+            is_tls=entry.tls,
+            ca_file=self._path(entry.ca_file),
+            replication_group=entry.replication_group,
+        )
+
+    def _monitors(
+        self, kind: type[M], environment: str, node: Node, entries: tuple[MonitorEntry, ...]
+    ) -> tuple[M, ...]:
+        return tuple(
+            kind(name=entry.name, url=entry.url.rstrip("/"), token=entry.token, ca_file=self._path(entry.ca_file))
+            for entry in self._named(environment, node, kind.kind, entries)
+        )
+
+    def _apm(self, entry: ApmEntry) -> ApmBackend:
+        return ApmBackend(
+            name=entry.name,
+            type=entry.type,
+            url=entry.url.rstrip("/"),
+            service=entry.service,
+            api_key=entry.api_key,
+            app_key=entry.app_key,
+            account=entry.account,
+            ca_file=self._path(entry.ca_file),
+        )
+
+    def _tracker(self, entry: ErrorTrackerEntry) -> ErrorTracker:
+        return ErrorTracker(
+            name=entry.name,
+            url=entry.url.rstrip("/"),
+            organisation=entry.organisation,
+            project=entry.project,
+            token=entry.token,
+            ca_file=self._path(entry.ca_file),
+        )
 
     def _region(
         self, steps: Steps, entry: LogEntry | BackupEntry, environment: str, node: Node, accounts: tuple[Account, ...]

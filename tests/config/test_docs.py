@@ -7,6 +7,7 @@ import re
 import pytest
 
 from quub_audit.config.checklist import builtin_path
+from quub_audit.config.targets import EnvironmentEntry
 from quub_audit.model.status import Severity
 from tests.config.folder import Folder
 
@@ -31,10 +32,8 @@ def test_the_examples_can_be_used_together(folder: Folder) -> None:
 
     configuration = folder.load(environ=dict.fromkeys(variables, "t"))
 
-    assert configuration.environment.kinds == {
-        *("aws", "endpoints", "quub", "repositories", "vault"),
-        *("identity", "logs", "backups"),
-    }
+    kinds = set(EnvironmentEntry.model_fields) - {"stage", "not_applicable"}
+    assert configuration.environment.kinds == kinds
     assert configuration.checklist.max_waiver_days[Severity.CRITICAL] == 7
     ids = [item.id for item in configuration.checklist.items]
     assert ids[ids.index("security.network.partner-tls") - 1].startswith("security.network.")

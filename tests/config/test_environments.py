@@ -14,7 +14,18 @@ from quub_audit.connectors.base import Ledger
 from quub_audit.connectors.evidence import read_bundle, write_bundle
 from quub_audit.errors import ConfigurationError, UsageError
 from quub_audit.facts.seal import Redactor
-from quub_audit.model.environment import BackupBucket, IdentityProvider, LogSource, Region
+from quub_audit.model.environment import (
+    AlertmanagerServer,
+    ApmBackend,
+    BackupBucket,
+    Cache,
+    Database,
+    ErrorTracker,
+    IdentityProvider,
+    LogSource,
+    PrometheusServer,
+    Region,
+)
 from quub_audit.model.environment import TestClient as ProbeClient
 from quub_audit.registry import Registry
 from tests.config.folder import SMALLEST, Folder
@@ -25,7 +36,7 @@ AWS = """\
         account_id: "111122223333"
         regions: [eu-central-1]
 """
-KNOWN = ", ".join(sorted(EnvironmentEntry.model_fields)[:10]) + " and " + "x"
+KNOWN = "alertmanager, apm, aws, backups, caches, databases, endpoints, error_tracking, identity, logs or 6 more"
 
 
 def below(text: str) -> str:
@@ -414,6 +425,83 @@ backups: [{bucket: dumps, account: productoin}]
             "environments.yaml:5:15: production.backups[0].account: missing, expected the account that it is in under `aws`",
         ],
     ),
+    "databases that are no such": (
+        below(
+            """
+databases:
+  - {name: a, host: "https://db.test", database: d, user: u}
+  - {name: b, host: db.test, database: d, user: u, port: 0}
+  - {name: c, host: db.test, database: d, user: u, tls: false}
+  - {name: d, host: localhost, database: d, user: u, tls: false, ca_file: ca.pem}
+  - {name: e, host: db.test, database: d, user: u, password: hunter2}
+  - {name: f, host: db.test, user: u}
+  - {name: g, host: "127.0.0.1.db.test", database: d, user: u, tls: false}
+"""
+        ),
+        [
+            'environments.yaml:6:25: production.databases[0].host: "https://db.test", expected a host such as db.example.com',
+            "environments.yaml:7:62: production.databases[1].port: the number 0, expected a whole number from 1 to 65535",
+            "environments.yaml:8:61: production.databases[2].tls: false, expected true: the password and the data would cross the network in clear",
+            "environments.yaml:9:79: production.databases[3].ca_file: nothing is verified without TLS, expected no such key",
+            "environments.yaml:10:66: production.databases[4].password: a password that stands in the file, expected ${NAME}, with the password in the process environment",
+            "environments.yaml:11:9: production.databases[5].database: missing, expected one line of text",
+            "environments.yaml:12:73: production.databases[6].tls: false, expected true: the password and the data would cross the network in clear",
+        ],
+    ),
+    "caches that do not fit their mode": (
+        below(
+            """
+caches:
+  - {name: a, addresses: ["a.test:6379", "b.test:6379"]}
+  - {name: b, addresses: ["a.test:26379"], mode: sentinel}
+  - {name: c, addresses: ["a.test:6379"], mode: cluster, master: m}
+  - {name: d, addresses: ["127.0.0.1:6379", "a.test:6379"], mode: cluster, tls: false}
+  - {name: e, addresses: ["a.test"], purpose: locks}
+  - {name: f, addresses: ["a.test:6379"], user: audit}
+  - {name: g, addresses: []}
+"""
+        ),
+        [
+            "environments.yaml:6:19: production.caches[0].addresses: several, expected one, or `mode` sentinel or cluster",
+            "environments.yaml:7:9: production.caches[1].master: missing, sentinels watch it by name",
+            "environments.yaml:8:70: production.caches[2].master: a cache of mode cluster has none, expected no such key",
+            "environments.yaml:9:85: production.caches[3].tls: false, expected true: the password and the data would cross the network in clear",
+            'environments.yaml:10:31: production.caches[4].addresses[0]: "a.test", expected a host and port such as 203.0.113.7:443',
+            'environments.yaml:10:51: production.caches[4].purpose: "locks", expected cache, sessions or queue',
+            "environments.yaml:11:9: production.caches[5].password: missing, the user needs it",
+            "environments.yaml:12:19: production.caches[6].addresses: an empty list, expected a list of texts, at least one",
+        ],
+    ),
+    "what watches the service, with credentials in clear or in the file": (
+        below(
+            """
+prometheus: [{name: a, url: "http://p.test:9090", token: "${REGION}"}, {name: a, url: "ftp://p.test"}]
+alertmanager: [{name: a, url: "https://a.test", token: hunter2}]
+apm:
+  - {name: a, type: datadog, url: "https://d.test", service: s, api_key: "${REGION}"}
+  - {name: b, type: newrelic, url: "https://n.test", service: s, api_key: "${REGION}", account: 1234567}
+  - {name: c, type: jaeger, url: "http://j.test", service: s, app_key: "${REGION}"}
+  - {name: d, type: tempo, url: "http://t.test", service: s, api_key: "${REGION}"}
+  - {name: e, type: zipkin, url: "http://z.test", service: s, api_key: "k-${REGION}"}
+error_tracking:
+  - {name: a, url: "http://s.test", organisation: o, project: p, token: "${REGION}"}
+  - {name: b, url: "https://s.test", project: p}
+"""
+        ),
+        [
+            "environments.yaml:5:33: production.prometheus[0].url: http://, expected https://: the token would cross the network in clear",
+            'environments.yaml:5:91: production.prometheus[1].url: "ftp://p.test", expected an address such as https://prometheus.example.com',
+            "environments.yaml:6:60: production.alertmanager[0].token: a token that stands in the file, expected ${NAME}, with the token in the process environment",
+            "environments.yaml:8:9: production.apm[0].app_key: missing, a backend of type datadog needs it",
+            "environments.yaml:9:101: production.apm[1].account: the number 1234567, expected digits in quotes",
+            "environments.yaml:10:76: production.apm[2].app_key: a backend of type jaeger has none, expected no such key",
+            "environments.yaml:11:37: production.apm[3].url: http://, expected https://: the api_key would cross the network in clear",
+            'environments.yaml:12:25: production.apm[4].type: "zipkin", expected datadog, newrelic, jaeger or tempo',
+            "environments.yaml:12:76: production.apm[4].api_key: a key that stands in the file, expected ${NAME}, with the key in the process environment",
+            "environments.yaml:14:24: production.error_tracking[0].url: http://, expected https://: the token would cross the network in clear",
+            "environments.yaml:15:9: production.error_tracking[1].organisation: missing, expected a name of letters, digits, dots and hyphens",
+        ],
+    ),
     "a depth of no commits": (
         below("repositories: [{name: r, path: ., history_depth: 0}]"),
         [
@@ -557,21 +645,41 @@ environments:
     backups:
       - {bucket: orders-dumps, prefix: daily/, account: logs}
       - {bucket: orders.archive, account: main, region: eu-west-1}
+    databases:
+      - {name: main, host: db.orders.test, database: orders, user: audit, password: "${DB}", ca_file: rds.pem, instance: orders}
+      - {name: here, host: "[::1]", port: 5433, database: orders, user: audit, tls: false}
+    caches:
+      - {name: main, addresses: ["a.test:6379", "b.test:6379"], mode: cluster, purpose: queue, user: u, password: "${CACHE}", replication_group: g}
+      - {name: here, addresses: ["localhost:26379"], mode: sentinel, master: orders, tls: false}
+    prometheus:
+      - {name: main, url: "http://prometheus.internal:9090/main/"}
+      - {name: far, url: "https://prometheus.test", token: "${PROMETHEUS}", ca_file: ca.pem}
+    alertmanager:
+      - {name: main, url: "http://localhost:9093", token: "${ALERTS}"}
+    apm:
+      - {name: dogs, type: datadog, url: "https://api.datadoghq.test", service: orders, api_key: "${DOGS}", app_key: "${APP}"}
+      - {name: relic, type: newrelic, url: "https://api.newrelic.test", service: orders, api_key: "${RELIC}", account: "1234567"}
+      - {name: local, type: tempo, url: "http://tempo.internal:3200", service: orders}
+    error_tracking:
+      - {name: sentry, url: "https://sentry.test/", organisation: orders, project: api, token: "${SENTRY}"}
     not_applicable:
       - {item: security.network.ddos-protection, reason: it faces no network at all}
 """
     )
 
-    given = {
-        name: f"{name.lower()} from outside" for name in ("TOKEN", "ADMIN", "PROBE", "PASSWORD", "ACCESS", "ID", "CODE")
-    }
+    names = [
+        *("TOKEN", "ADMIN", "PROBE", "PASSWORD", "ACCESS", "ID", "CODE"),
+        *("DB", "CACHE", "PROMETHEUS", "ALERTS", "DOGS", "APP", "RELIC", "SENTRY"),
+    ]
+    given = {name: f"{name.lower()} from outside" for name in names}
     environment = folder.load(environ=given).environment
 
     main, logs = environment.aws
     web, stream = environment.endpoints
     assert environment.kinds == {
         *("quub", "aws", "endpoints", "vault", "repositories"),
-        *("identity", "logs", "backups"),
+        *("identity", "logs", "backups", "databases", "caches"),
+        *("prometheus", "alertmanager", "apm", "error_tracking"),
     }
     assert (main.profile, main.external_id, main.endpoint_url) == ("audit", "orders", "http://127.0.0.1:5000")
     assert main.read_secret_values
@@ -638,6 +746,70 @@ environments:
     assert environment.backups == (
         BackupBucket(region=Region(account="logs", name="eu-north-1"), bucket="orders-dumps", prefix="daily/"),
         BackupBucket(region=Region(account="main", name="eu-west-1"), bucket="orders.archive"),
+    )
+    assert environment.databases == (
+        Database(
+            name="main",
+            host="db.orders.test",
+            database="orders",
+            user="audit",
+            password="db from outside",
+            ca_file=str(folder.path / "rds.pem"),
+            instance="orders",
+        ),
+        Database(name="here", host="[::1]", port=5433, database="orders", user="audit", is_tls=False),
+    )
+    assert environment.caches == (
+        Cache(
+            name="main",
+            addresses=("a.test:6379", "b.test:6379"),
+            mode="cluster",
+            purpose="queue",
+            user="u",
+            password="cache from outside",
+            replication_group="g",
+        ),
+        Cache(name="here", addresses=("localhost:26379",), mode="sentinel", master="orders", is_tls=False),
+    )
+    assert environment.prometheus == (
+        PrometheusServer(name="main", url="http://prometheus.internal:9090/main"),
+        PrometheusServer(
+            name="far",
+            url="https://prometheus.test",
+            token="prometheus from outside",
+            ca_file=str(folder.path / "ca.pem"),
+        ),
+    )
+    assert environment.alertmanager == (
+        AlertmanagerServer(name="main", url="http://localhost:9093", token="alerts from outside"),
+    )
+    assert environment.apm == (
+        ApmBackend(
+            name="dogs",
+            type="datadog",
+            url="https://api.datadoghq.test",
+            service="orders",
+            api_key="dogs from outside",
+            app_key="app from outside",
+        ),
+        ApmBackend(
+            name="relic",
+            type="newrelic",
+            url="https://api.newrelic.test",
+            service="orders",
+            api_key="relic from outside",
+            account="1234567",
+        ),
+        ApmBackend(name="local", type="tempo", url="http://tempo.internal:3200", service="orders"),
+    )
+    assert environment.error_tracking == (
+        ErrorTracker(
+            name="sentry",
+            url="https://sentry.test",
+            organisation="orders",
+            project="api",
+            token="sentry from outside",
+        ),
     )
 
 
@@ -770,6 +942,18 @@ endpoints: [{name: a, url: "https://${SUB:-www}.${DOMAIN}:${PORT}", load_balance
       - {name: l, files: ["${LOGS}/*.log"]}
       - {name: m, groups: ["${GROUP} x"]}
     backups: [{bucket: "${BUCKET}"}]
+    databases:
+      - {name: a, host: "${DB_HOST}", database: d, user: u}
+      - {name: b, host: db.test, database: d, user: u, password: "${DB_PASSWORD}", tls: "${DB_TLS}"}
+    caches:
+      - {name: a, addresses: ["${CACHE}"]}
+      - {name: b, addresses: ["a.test:6379"], purpose: "${PURPOSE}", password: "${CACHE_PASSWORD}"}
+    prometheus: [{name: a, url: "${PROMETHEUS}"}]
+    alertmanager: [{name: a, url: "https://a.test", token: "${ALERTS}"}]
+    apm:
+      - {name: a, type: newrelic, url: "https://n.test", service: s, api_key: "${RELIC}", account: "${RELIC_ACCOUNT}"}
+      - {name: b, type: newrelic, url: "https://n.test", service: s, api_key: "${RELIC}", account: "1"}
+    error_tracking: [{name: a, url: "https://s.test", organisation: "${ORG}", project: p}]
     quub:
       api_url: "${STAGING_QUUB}"
       egress: ["${EGRESS}"]
@@ -790,6 +974,11 @@ endpoints: [{name: a, url: "https://${SUB:-www}.${DOMAIN}:${PORT}", load_balance
         ]
         assert [source.name for source in staging.logs] == ["l"]
         assert staging.backups == ()
+        assert [(each.name, each.password, each.is_tls) for each in staging.databases] == [("b", "", True)]
+        assert [(each.name, each.password, each.purpose) for each in staging.caches] == [("b", "", "cache")]
+        assert (staging.prometheus, staging.error_tracking) == ((), ())
+        assert [(each.name, each.token) for each in staging.alertmanager] == [("a", "")]
+        assert [each.name for each in staging.apm] == ["b"]
         assert staging.credentials == ()
 
     def test_secrets_of_another_environment_stay_by_a_name_that_leads_nowhere(self, folder: Folder) -> None:

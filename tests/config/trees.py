@@ -84,6 +84,68 @@ EXAMPLE: dict[str, Any] = {
                 {"name": "disk", "files": ["logs/**/*.log"]},
             ],
             "backups": [{"bucket": "dumps", "prefix": "daily/", "account": "production", "region": "eu-central-1"}],
+            "databases": [
+                {
+                    "name": "main",
+                    "host": "db.orders.test",
+                    "port": 5433,
+                    "database": "orders",
+                    "user": "quub_audit",
+                    "password": "${DB_PASSWORD}",
+                    "tls": True,
+                    "ca_file": "ca.pem",
+                    "instance": "orders-production",
+                }
+            ],
+            "caches": [
+                {
+                    "name": "main",
+                    "addresses": ["cache.orders.test:26379"],
+                    "mode": "sentinel",
+                    "master": "orders",
+                    "purpose": "sessions",
+                    "user": "quub-audit",
+                    "password": "${CACHE_PASSWORD}",
+                    "tls": True,
+                    "ca_file": "ca.pem",
+                    "replication_group": "orders-production",
+                }
+            ],
+            "prometheus": [
+                {"name": "main", "url": "https://prometheus.test/main", "token": "${PROM_TOKEN}", "ca_file": "ca.pem"}
+            ],
+            "alertmanager": [
+                {"name": "main", "url": "https://alerts.test", "token": "${ALERT_TOKEN}", "ca_file": "ca.pem"}
+            ],
+            "apm": [
+                {
+                    "name": "traces",
+                    "type": "datadog",
+                    "url": "https://api.datadoghq.test",
+                    "service": "orders",
+                    "api_key": "${DD_API_KEY}",
+                    "app_key": "${DD_APP_KEY}",
+                    "ca_file": "ca.pem",
+                },
+                {
+                    "name": "relic",
+                    "type": "newrelic",
+                    "url": "https://api.newrelic.test",
+                    "service": "orders",
+                    "api_key": "${NR_KEY}",
+                    "account": "1234567",
+                },
+            ],
+            "error_tracking": [
+                {
+                    "name": "sentry",
+                    "url": "https://sentry.test",
+                    "organisation": "orders",
+                    "project": "api",
+                    "token": "${SENTRY_TOKEN}",
+                    "ca_file": "ca.pem",
+                }
+            ],
             "not_applicable": [{"item": "security.network.ddos-protection", "reason": "it faces no network at all"}],
         },
         "staging": {"stage": "staging", "endpoints": [{"name": "api", "url": "https://staging.orders.test"}]},
@@ -98,6 +160,14 @@ VARIABLES = {
     "ACCESS_TOKEN": "a",
     "ID_TOKEN": "i",
     "CODE_TOKEN": "c",
+    "DB_PASSWORD": "d",
+    "CACHE_PASSWORD": "e",
+    "PROM_TOKEN": "f",
+    "ALERT_TOKEN": "g",
+    "DD_API_KEY": "h",
+    "DD_APP_KEY": "j",
+    "NR_KEY": "k",
+    "SENTRY_TOKEN": "l",
 }
 """What the example takes from the process environment."""
 
