@@ -24,6 +24,9 @@ from quub_audit.errors import Malformed, NotTls, Reportable, TimedOut, Unreachab
 if TYPE_CHECKING:
     import urllib3
 
+REACH = "look whether it is up, and whether it can be reached from here; HTTPS_PROXY leads through a proxy"
+"""What to do when there is no connection."""
+
 MAX_BODY_BYTES = 64 * 1024 * 1024
 """Longest answer that is read; ec2.DescribeSnapshots of a large account is the longest in practice."""
 
@@ -95,12 +98,16 @@ class Transport:
             return answer.status, dict(answer.headers), self._read(answer, host)
         except foreign.ConnectTimeoutError as error:
             if isinstance(error, foreign.NewConnectionError):
-                raise Unreachable(f"{self._subject}: no connection to {host}: {_reason(error)}") from error
-            raise Unreachable(f"{self._subject}: no connection to {host} in time") from error
+                raise Unreachable(
+                    f"{self._subject}: no connection to {host}: {_reason(error)}", next_step=REACH
+                ) from error
+            raise Unreachable(f"{self._subject}: no connection to {host} in time", next_step=REACH) from error
         except foreign.NewConnectionError as error:
-            raise Unreachable(f"{self._subject}: no connection to {host}: {_reason(error)}") from error
+            raise Unreachable(f"{self._subject}: no connection to {host}: {_reason(error)}", next_step=REACH) from error
         except (foreign.ReadTimeoutError, TimeoutError) as error:
-            raise TimedOut(f"{self._subject}: {host} gave no complete answer in {wait_s:.0f} s") from error
+            raise TimedOut(
+                f"{self._subject}: {host} gave no complete answer in {wait_s:.0f} s", next_step=REACH
+            ) from error
         except foreign.SSLError as error:
             raise self._tls_error(host, error) from error
         except foreign.ProxyError as error:

@@ -86,8 +86,9 @@ def test_an_unknown_identity_is_the_error_of_everything_that_asks(cloud: Cloud, 
     account = cloud.account(endpoint_url=f"http://127.0.0.1:{port}")
     connector = connect(account, environ=cloud.environ)
 
-    with pytest.raises(Unreachable, match=f"prod: no connection to 127.0.0.1:{port}: Connection refused"):
+    with pytest.raises(Unreachable, match=f"prod: no connection to 127.0.0.1:{port}: Connection refused") as raised:
         connector.caller(account)
+    assert "can be reached from here" in raised.value.next_step
     with pytest.raises(Unreachable, match="no connection"):
         connector.ask("iam.ListUsers", region=account.home)
 
