@@ -1,0 +1,1 @@
+"""Performance items of the deployment guide."""
