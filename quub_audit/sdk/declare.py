@@ -111,8 +111,9 @@ class Check:
 
     @property
     def parameters(self) -> type[Parameters] | None:
-        """The model of its parameters, when it has any."""
-        return next((need.type for need in self.needs if issubclass(need.type, Parameters)), None)
+        """The model of its parameters, or else of its enumeration's, when there are any."""
+        own_first = (*self.needs, *_needs(self))
+        return next((need.type for need in own_first if issubclass(need.type, Parameters)), None)
 
     @property
     def target(self) -> type[Any]:
