@@ -112,12 +112,14 @@ def run_audit(
     and after a bug of ours (code 2). One that cannot be written turns code 0 into 2. The only exception is a baseline
     that the reports would overwrite: then nothing is touched.
     """
+    from quub_audit.connectors.children import kill_all
+
     environ = os.environ if environ is None else environ
     if would_overwrite(request.out, request.baseline):
         terminal.say(f"--baseline {request.baseline}: this run would overwrite it; keep the baseline outside --out")
         last_line(terminal, ExitCode.REFUSED, ExitCode.REFUSED.meaning)
         return ExitCode.REFUSED
-    with Interruption() as interruption, muted(terminal) as talk:
+    with Interruption(kill_all) as interruption, muted(terminal) as talk:
         ending = _Audit(request, terminal, environ, clock, interruption).carry_out()
         talk.end()
         for line in ending.messages:

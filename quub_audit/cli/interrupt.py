@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -16,10 +17,12 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Interruption:
     """Within `with`, the first signal sets `stop`; until `defer` is called it also raises KeyboardInterrupt.
 
-    Handlers belong to the main thread; in another one nothing is installed, and the caller sets `stop`.
+    Handlers belong to the main thread; in another one nothing is installed, and the caller sets `stop`. `at_once` is
+    called before the second signal ends the process, in its handler.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, at_once: Callable[[], None] | None = None) -> None:
+        self._at_once = at_once
         self.stop = threading.Event()
         self.name = ""
         """The signal that came first: `SIGTERM`."""
@@ -43,6 +46,8 @@ class Interruption:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.stop.is_set():
+            if self._at_once:
+                self._at_once()
             os._exit(ExitCode.INTERRUPTED)
         self.name = signal.Signals(number).name
         self.stop.set()

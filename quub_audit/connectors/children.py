@@ -23,6 +23,10 @@ MAX_SAID_BYTES = 64 * 1024
 """Most of the error stream that is kept."""
 
 
+_RUNNING: dict[int, subprocess.Popen[bytes]] = {}
+"""Every program under way, by its id."""
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
     """How a program ended."""
@@ -97,16 +101,24 @@ class Children:
             except (OSError, ValueError) as error:
                 raise Unsupported(f"{label} could not be started: {error}") from error
             self._running.add(process)
+            _RUNNING[process.pid] = process
         return process
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
         with self._lock:
             self._running.discard(process)
         _kill_group(process)
+        _RUNNING.pop(process.pid, None)
         process.wait()
         for pipe in (process.stdout, process.stderr):
             if pipe is not None:
                 pipe.close()
+
+
+def kill_all() -> None:
+    """End every program that is under way, for a process that ends here and now. Takes no lock: for signal handlers."""
+    for process in tuple(_RUNNING.values()):
+        _kill_group(process)
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -61,6 +62,24 @@ def test_a_second_signal_ends_at_once(shop: Shop) -> None:
 
     assert ran.code == 130
     assert "exit code" not in ran.err
+
+
+SIGNALLED = """
+import os, signal
+from quub_audit.cli.interrupt import Interruption
+with Interruption(lambda: print("ended what runs", flush=True)) as interruption:
+    interruption.defer()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        print("signal", flush=True)
+        os.kill(os.getpid(), number)
+print("never")
+"""
+
+
+def test_the_second_signal_ends_what_still_runs_first() -> None:
+    ran = subprocess.run([sys.executable, "-c", SIGNALLED], capture_output=True, text=True, timeout=60, check=False)
+
+    assert (ran.returncode, ran.stdout) == (130, "signal\nsignal\nended what runs\n")
 
 
 @pytest.mark.parametrize("number", SIGNALS)

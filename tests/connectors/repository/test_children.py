@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from quub_audit.connectors.base import DEADLINE, Deadline
-from quub_audit.connectors.children import Children, Done
+from quub_audit.connectors.children import Children, Done, kill_all
 from quub_audit.errors import Malformed, TimedOut, Unsupported
 
 
@@ -115,3 +115,21 @@ def test_close_ends_what_runs_and_lets_nothing_start(children: Children) -> None
 def test_a_program_that_is_missing_is_unsupported(children: Children) -> None:
     with pytest.raises(Unsupported, match="the program could not be started"):
         children.run([os.fspath(Path("/nonexistent/x"))], folder=Path("/"), environ={}, label="the program")
+
+
+def test_everything_that_runs_can_be_ended_at_once_with_what_it_started(children: Children, tmp_path: Path) -> None:
+    said = tmp_path / "pid"
+    ended: list[Done] = []
+    script = f"sleep 600 & echo $! > {said}.part; mv {said}.part {said}; wait"
+    running = threading.Thread(target=lambda: ended.append(shell(children, script)))
+    running.start()
+    for _ in range(400):
+        if said.exists():
+            break
+        time.sleep(0.05)
+
+    kill_all()
+
+    running.join(20)
+    assert [done.code for done in ended] == [-9]
+    assert is_gone(int(said.read_text()))
