@@ -68,6 +68,7 @@ from quub_audit.model.environment import (
 from quub_audit.model.finding import Finding, Location
 from quub_audit.model.status import FindingStatus, Grade
 from quub_audit.sdk.addresses import EndpointAddress, endpoint_addresses
+from quub_audit.sdk.backups import BackupPlan, backup_plans, database_clusters, database_instances
 from quub_audit.sdk.cognito import UserPool, UserPoolClient, user_pool_clients, user_pools
 from quub_audit.sdk.declare import Check, Parameters, Subjects, check, subjects
 from quub_audit.sdk.load_balancers import (
@@ -91,6 +92,7 @@ __all__ = [
     "Assignments",
     "Aws",
     "BackupBucket",
+    "BackupPlan",
     "Cache",
     "Certificate",
     "Check",
@@ -169,8 +171,11 @@ __all__ = [
     "Vault",
     "VaultSecret",
     "VaultServer",
+    "backup_plans",
     "check",
     "cut",
+    "database_clusters",
+    "database_instances",
     "distributions",
     "endpoint_addresses",
     "exposures",

@@ -42,6 +42,8 @@ from quub_audit.sdk import (
     FindingStatus,
     Region,
     check,
+    database_clusters,
+    database_instances,
     subjects,
 )
 
@@ -252,24 +254,13 @@ def distant_backup(
 )
 def database(subject: Region, aws: Aws, wanted: BackupParameters) -> Iterator[Finding]:
     """Errors only: of a database without a backup nothing is known. A read replica is backed up by its source."""
-    instances = [
-        each
-        for each in aws.ask("rds.DescribeDBInstances", region=subject).get("DBInstances", ())
-        if not each.get("DBClusterIdentifier")
-        and not each.get("ReadReplicaSourceDBInstanceIdentifier")
-        and not each.get("ReadReplicaSourceDBClusterIdentifier")
-        and each.get("DBInstanceStatus") not in ("creating", "deleting")
-    ]
+    instances = database_instances(subject, aws)
     if instances:
         running = aws.ask("rds.DescribeDBInstanceAutomatedBackups", region=subject)
         backups = [*_of_instances(subject, aws), *running.get("DBInstanceAutomatedBackups", ())]
         names = without_backup(instances, backups, of="DBInstance", id_="DbiResourceId")
         yield from (_unseen(name) for name in names if wanted.takes(name) and not wanted.reason_against(name))
-    clusters = [
-        each
-        for each in aws.ask("rds.DescribeDBClusters", region=subject).get("DBClusters", ())
-        if each.get("Status") not in ("creating", "deleting")
-    ]
+    clusters = database_clusters(subject, aws)
     if clusters:
         running = aws.ask("rds.DescribeDBClusterAutomatedBackups", region=subject)
         backups = [*_of_clusters(subject, aws), *running.get("DBClusterAutomatedBackups", ())]

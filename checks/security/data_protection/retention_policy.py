@@ -27,13 +27,17 @@ from quub_audit.sdk import (
     Account,
     Aws,
     BackupBucket,
+    BackupPlan,
     Clock,
     Environment,
     Finding,
     FindingStatus,
     Parameters,
     Region,
+    backup_plans,
     check,
+    database_clusters,
+    database_instances,
     subjects,
 )
 
@@ -119,19 +123,6 @@ class Bucket:
 
     def __str__(self) -> str:
         return self.name
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """One plan of AWS Backup."""
-
-    region: Region
-    id: str
-    name: str
-    arn: str
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.region})"
 
 
 # Logs
@@ -267,14 +258,7 @@ def period_of_bucket(name: str, wanted: RetentionParameters) -> Period | None:
 @check("RDS keeps backups long enough", each=Region, permissions=["rds:DescribeDBInstances", *OF_SCOPE])
 def database(subject: Region, aws: Aws, wanted: RetentionParameters) -> Iterator[Finding]:
     """Automated backups of instances; those of a cluster are judged with it."""
-    found = [
-        each
-        for each in aws.ask("rds.DescribeDBInstances", region=subject).get("DBInstances", ())
-        if not each.get("DBClusterIdentifier")
-        and not each.get("ReadReplicaSourceDBInstanceIdentifier")
-        and not each.get("ReadReplicaSourceDBClusterIdentifier")
-        and each.get("DBInstanceStatus") not in ("creating", "deleting")
-    ]
+    found = database_instances(subject, aws)
     marked = marks(subject, aws, wanted) if found else None
     for each in found:
         arn = each.get("DBInstanceArn") or each["DBInstanceIdentifier"]
@@ -285,11 +269,7 @@ def database(subject: Region, aws: Aws, wanted: RetentionParameters) -> Iterator
 @check("Database clusters keep backups long enough", each=Region, permissions=["rds:DescribeDBClusters", *OF_SCOPE])
 def cluster(subject: Region, aws: Aws, wanted: RetentionParameters) -> Iterator[Finding]:
     """Aurora, Multi-AZ, DocumentDB and Neptune, which the same API lists."""
-    found = [
-        each
-        for each in aws.ask("rds.DescribeDBClusters", region=subject).get("DBClusters", ())
-        if not each.get("ReplicationSourceIdentifier") and each.get("Status") not in ("creating", "deleting")
-    ]
+    found = [each for each in database_clusters(subject, aws) if not each.get("ReplicationSourceIdentifier")]
     marked = marks(subject, aws, wanted) if found else None
     for each in found:
         arn = each.get("DBClusterArn") or each["DBClusterIdentifier"]
@@ -307,20 +287,8 @@ def judge_automated(subject: str, described: Mapping[str, Any], wanted: Retentio
     return Finding.of(days >= wanted.backup_min_days, subject=subject, observed=observed, expected=expected)
 
 
-@subjects(each=Region, permissions=["backup:ListBackupPlans"])
-def plans(region: Region, aws: Aws) -> Iterator[Plan]:
-    """Every plan of AWS Backup in the region."""
-    for found in aws.ask("backup.ListBackupPlans", region=region).get("BackupPlansList", ()):
-        yield Plan(
-            region=region,
-            id=found["BackupPlanId"],
-            name=found.get("BackupPlanName", found["BackupPlanId"]),
-            arn=found.get("BackupPlanArn", ""),
-        )
-
-
-@check("Backup plans delete in time", each=plans, permissions=["backup:GetBackupPlan", *OF_SCOPE])
-def plan(subject: Plan, aws: Aws, wanted: RetentionParameters) -> Iterator[Finding]:
+@check("Backup plans delete in time", each=backup_plans, permissions=["backup:GetBackupPlan", *OF_SCOPE])
+def plan(subject: BackupPlan, aws: Aws, wanted: RetentionParameters) -> Iterator[Finding]:
     """All rules of a plan together: one keeps backups long enough, and none keeps them, or a copy, for ever."""
     left_out = scope(subject.name, subject.arn, marks(subject.region, aws, wanted), wanted)
     if left_out is not None:
