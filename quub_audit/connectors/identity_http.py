@@ -1,4 +1,4 @@
-"""One request to an identity provider: over TLS that is verified, bounded, and followed nowhere else.
+"""One request to a declared server with its credential: over TLS that is verified, bounded, followed nowhere else.
 
 - Plain HTTP goes to loopback alone. A redirect is an error that names where it leads: a credential goes where it was
   meant to go.
@@ -23,7 +23,13 @@ from quub_audit.connectors.base import count_attempts, seconds_left
 from quub_audit.connectors.names import as_literal, join_host_port, resolve, split_host_port
 from quub_audit.connectors.tcp import CONNECT_TIMEOUT_S, RESOLVE_TIMEOUT_S, connect
 from quub_audit.errors import Malformed, Refused, Reportable, Throttled, TimedOut, Unreachable
-from quub_audit.model.environment import IdentityProvider
+from quub_audit.model.environment import (
+    AlertmanagerServer,
+    ApmBackend,
+    ErrorTracker,
+    IdentityProvider,
+    PrometheusServer,
+)
 
 if TYPE_CHECKING:
     import ssl
@@ -45,21 +51,32 @@ USER_AGENT = f"quub-audit/{__version__} (+readiness audit)"
 _HOST_NAME = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
 
 
+Server = IdentityProvider | PrometheusServer | AlertmanagerServer | ApmBackend | ErrorTracker
+"""Whoever may be asked: targets with a name, a kind and a `ca_file`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """One request. `form` is sent as `application/x-www-form-urlencoded`."""
+    """One request. `form` is sent as `application/x-www-form-urlencoded`, `document` as JSON."""
 
-    provider: IdentityProvider
+    provider: Server
     url: str
     form: Mapping[str, str] | None = None
+    document: Mapping[str, Any] | None = None
     headers: Mapping[str, str] | None = None
     attempts: int = ATTEMPTS
     """1 for what must not be sent twice."""
+    max_body_bytes: int = 1024 * 1024
+
+    @property
+    def method(self) -> str:
+        """`POST` where something is sent, else `GET`."""
+        return "GET" if self.form is None and self.document is None else "POST"
 
     @property
     def shown(self) -> str:
         """Method and URL for messages: without query, without user."""
-        return f"{'GET' if self.form is None else 'POST'} {_shown(self.url)}"
+        return f"{self.method} {_shown(self.url)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +121,7 @@ def send(ask: Ask) -> Reply:
     """The reply of whatever status, except redirects and those that ask to come again, which are tried again.
 
     Raises Throttled (429 to the last), Unreachable (no connection, a redirect, a certificate that is not trusted, 502
-    to 504 to the last), TimedOut, NotTls, Malformed (no HTTP, a body of over 1 MiB), Refused (plain HTTP to anywhere
+    to 504 to the last), TimedOut, NotTls, Malformed (no HTTP, a body that is too long), Refused (plain HTTP to anywhere
     but loopback).
     """
     for attempt in range(1, ask.attempts + 1):
@@ -154,7 +171,7 @@ def _send_once(ask: Ask) -> Reply:
     if scheme == "http" and not is_loopback(host):
         raise Refused(
             f"{provider}: {ask.shown} was not sent, because it would travel in clear",
-            next_step="give the provider an https:// address",
+            next_step="give it an https:// address",
         )
     connection, place = _connect(ask, host, port, is_plain=scheme == "http")
     return _exchange(ask, connection, place, host=host, port=port, is_tls=scheme == "https")
@@ -180,14 +197,16 @@ def _connect(ask: Ask, host: str, port: int, *, is_plain: bool) -> tuple[socket.
     raise Unreachable(problem, next_step="look whether it is up, and whether the audit may reach it from here")
 
 
-def _destination(provider: IdentityProvider, host: str, port: int) -> tuple[str, int]:
+def _destination(provider: Server, host: str, port: int) -> tuple[str, int]:
+    if not isinstance(provider, IdentityProvider):
+        return host, port
     own = provider.issuer or provider.admin_url
     if provider.connect_to and own and origin_of(own)[1:] == (host, port):
         return split_host_port(provider.connect_to, port)
     return host, port
 
 
-def _resolved(provider: IdentityProvider, host: str) -> tuple[str, ...]:
+def _resolved(provider: Server, host: str) -> tuple[str, ...]:
     try:
         return resolve(host, timeout_s=seconds_left(RESOLVE_TIMEOUT_S))
     except (Unreachable, TimedOut) as error:
@@ -223,29 +242,39 @@ def _request(ask: Ask, place: str, *, host: str, port: int, is_tls: bool) -> Req
     if parts.query:
         target += "?" + urllib.parse.quote(parts.query, safe="/%:@!$&'()*+,;=-._~?")
     whole = join_host_port(host, port)
-    content = urllib.parse.urlencode(ask.form).encode() if ask.form is not None else b""
+    content, content_type = _content(ask)
     headers = {
         "Host": whole.removesuffix(f":{443 if is_tls else 80}"),
         "User-Agent": USER_AGENT,
         "Accept": "application/json",
         "Accept-Encoding": "identity",
         "Connection": "close",
-        **({"Content-Type": "application/x-www-form-urlencoded"} if ask.form is not None else {}),
+        **({"Content-Type": content_type} if content_type else {}),
         **(ask.headers or {}),
     }
     return Request(
         subject=str(ask.provider),
         place=place,
-        method="GET" if ask.form is None else "POST",
+        method=ask.method,
         is_tls=is_tls,
         host=host,
         target=target,
         headers=tuple(headers.items()),
         content=content,
+        max_body_bytes=ask.max_body_bytes,
     )
 
 
-def _trust(provider: IdentityProvider) -> ssl.SSLContext:
+def _content(ask: Ask) -> tuple[bytes, str]:
+    """The body and its type; both empty where nothing is sent."""
+    if ask.form is not None:
+        return urllib.parse.urlencode(ask.form).encode(), "application/x-www-form-urlencoded"
+    if ask.document is not None:
+        return json.dumps(ask.document).encode(), "application/json"
+    return b"", ""
+
+
+def _trust(provider: Server) -> ssl.SSLContext:
     import ssl
 
     try:
@@ -253,7 +282,7 @@ def _trust(provider: IdentityProvider) -> ssl.SSLContext:
     except OSError as error:
         raise Unreachable(
             f"{provider}: the certificates in {provider.ca_file} cannot be read: {error}",
-            next_step=f"give identity.{provider}.ca_file a PEM file",
+            next_step=f"give {provider.kind}.{provider}.ca_file a PEM file",
         ) from error
 
 

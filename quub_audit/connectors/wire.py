@@ -22,9 +22,6 @@ from quub_audit.errors import Malformed, NotTls, Reportable, TimedOut, Unreachab
 MAX_BODY_BYTES = 1024 * 1024
 """Longest body that is read, as it travels; what is decompressed from it is bounded by the same."""
 
-MAX_READ_BYTES = 4 * MAX_BODY_BYTES
-"""Everything that is read from one connection, with headers, interim answers and the frames of chunks."""
-
 _NO_TLS_REASONS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER")
 _LEGACY_SERVER_CONNECT = 0x4
 """`SSL_OP_LEGACY_SERVER_CONNECT`, which the ssl module names only from Python 3.12 on."""
@@ -56,6 +53,8 @@ class Request:
     headers: tuple[tuple[str, str], ...]
     content: bytes = b""
     """The body, where there is one."""
+    max_body_bytes: int = MAX_BODY_BYTES
+    """The longest body that is read. Of the whole connection, with headers and frames, four times as much is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +65,7 @@ class RawAnswer:
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
     is_cut: bool
-    """Whether the body goes on after `MAX_BODY_BYTES`."""
+    """Whether the body goes on after the longest that is read."""
 
 
 def open_trust() -> ssl.SSLContext:
@@ -87,7 +86,8 @@ def exchange(
 
     Raises NoAnswer, NotTls, TimedOut, Unreachable (TLS came to no agreement), Malformed (broken or boundless).
     """
-    stream = _Stream(connection, time.monotonic() + timeout_s, f"{request.subject}: {request.place}")
+    longest = 4 * request.max_body_bytes
+    stream = _Stream(connection, time.monotonic() + timeout_s, f"{request.subject}: {request.place}", longest)
     try:
         return _exchange(stream, request, trust)
     except TimeoutError as error:
@@ -125,13 +125,13 @@ def _exchange(stream: _Stream, request: Request, trust: ssl.SSLContext | None) -
         if answer.status != 101:
             for chunk in answer.iter_stream():
                 body += chunk
-                if len(body) > MAX_BODY_BYTES:
+                if len(body) > request.max_body_bytes:
                     break
         return RawAnswer(
             status=answer.status,
             headers=tuple(answer.headers),
-            body=bytes(body[:MAX_BODY_BYTES]),
-            is_cut=len(body) > MAX_BODY_BYTES,
+            body=bytes(body[: request.max_body_bytes]),
+            is_cut=len(body) > request.max_body_bytes,
         )
 
 
@@ -197,10 +197,11 @@ def _word(text: str) -> str:
 class _Stream(httpcore.NetworkStream):
     """A connection that ends at a moment, whatever the peer does, and yields so many bytes and no more."""
 
-    def __init__(self, connection: socket.socket, ends_at: float, named: str) -> None:
+    def __init__(self, connection: socket.socket, ends_at: float, named: str, max_read_bytes: int) -> None:
         self._socket = connection
         self._ends_at = ends_at
         self._named = named
+        self._max_read_bytes = max_read_bytes
         self._bytes_read = 0
         self.start = b""
         """The first bytes that came, at most 16; of what TLS carries."""
@@ -211,9 +212,9 @@ class _Stream(httpcore.NetworkStream):
         received = self._socket.recv(max_bytes)
         self._bytes_read += len(received)
         self.start += received[: 16 - len(self.start)]
-        if self._bytes_read > MAX_READ_BYTES:
+        if self._bytes_read > self._max_read_bytes:
             raise Malformed(
-                f"{self._named} sends {MAX_READ_BYTES} bytes and comes to no answer",
+                f"{self._named} sends {self._max_read_bytes} bytes and comes to no answer",
                 next_step="look what listens there",
             )
         return received

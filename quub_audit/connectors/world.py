@@ -12,7 +12,20 @@ from typing import Any
 
 from quub_audit.connectors.base import Ledger
 from quub_audit.errors import Reportable
-from quub_audit.facts.asking import Aws, Clock, Http, Identity, Logs, Postgres, Redis, Repositories, Tcp, Tls, Vault
+from quub_audit.facts.asking import (
+    Aws,
+    Clock,
+    Http,
+    Identity,
+    Logs,
+    Postgres,
+    Prometheus,
+    Redis,
+    Repositories,
+    Tcp,
+    Tls,
+    Vault,
+)
 from quub_audit.facts.seal import Redactor, Sealer
 from quub_audit.model.environment import Account, Environment, Region, SecretReference, VaultServer
 
@@ -78,6 +91,8 @@ class World:
             targets.append(f"identity provider {provider.name} {place}")
         targets.extend(f"database {one.name} {one.host}:{one.port}/{one.database}" for one in self.environment.databases)
         targets.extend(f"cache {cache.name} {', '.join(cache.addresses)}" for cache in self.environment.caches)
+        watchers = (*self.environment.prometheus, *self.environment.alertmanager)
+        targets.extend(f"{watcher.kind.capitalize()} {watcher.name} {watcher.url}" for watcher in watchers)
         targets.extend(f"repository {repository.name}" for repository in self.environment.repositories)
         if self.environment.quub and self.environment.quub.api_url:
             targets.append(f"Quub API {self.environment.quub.api_url}")
@@ -111,6 +126,7 @@ class World:
             Logs: self._build_logs,
             Redis: self._build_redis,
             Postgres: self._build_postgres,
+            Prometheus: self._build_prometheus,
             Clock: lambda: self._clock,
         }
 
@@ -185,6 +201,12 @@ class World:
         from quub_audit.connectors.postgres import PostgresConnector
 
         return PostgresConnector(tuple(self._by_name("databases").values()), self.ledger, self._sealer)
+
+    def _build_prometheus(self) -> Any:
+        from quub_audit.connectors.prometheus import PrometheusConnector
+
+        servers = (*self._by_name("prometheus").values(), *self._by_name("alertmanager").values())
+        return PrometheusConnector(servers, self.ledger, self.redactor)
 
     def _log_pages(self, region: Region, **parameters: Any) -> Iterator[Mapping[str, Any]]:
         """Events of one group, page by page, for the connector that samples them."""

@@ -56,7 +56,9 @@ class Receiver:
     integrations: tuple[str, ...] = ()
     """`webhook`, `email`, `pagerduty` ...; empty for a black hole."""
     is_routed: bool = False
-    """Whether a route leads to it."""
+    """Whether a route leads to it that some alert can take."""
+    is_default: bool = False
+    """Whether it gets the alerts that no other route takes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,4 +68,3 @@ class Silence:
     matchers: tuple[str, ...]
     """`alertname=~".+"`, as Alertmanager writes them."""
     ends_at: datetime
-    created_by: str = ""
