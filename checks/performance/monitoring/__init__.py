@@ -1,0 +1,1 @@
+"""Whether somebody would know: traces, logs, errors and alerts."""
