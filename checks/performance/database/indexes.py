@@ -16,13 +16,11 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic import Field, field_validator
 
+from quub_audit.checks.performance.database._catalogue import Row, rows_of, stats_age_h
 from quub_audit.sdk import Database, Environment, Finding, Grade, Parameters, Postgres, check, cut, subjects
-
-Row = Mapping[str, Any]
 
 COVERING = ("btree", "hash")
 """Access methods that look up equal values."""
@@ -266,14 +264,6 @@ def covers(index: Row, columns: Sequence[str]) -> bool:
     )
 
 
-def rows_of(table: Row) -> int | None:
-    """About how many rows: the larger of both estimates; None where nobody has counted and the table is not empty."""
-    analysed, counted = table["analysed_rows"], table["counted_rows"]
-    if analysed >= 0 or counted > 0:
-        return int(max(analysed, counted))
-    return 0 if table["bytes"] == 0 else None
-
-
 def sizes_by_root(tables: Iterable[Row]) -> Mapping[int, int | None]:
     """Rows of each table, those of partitions added to the partitioned table; None where one is not known."""
     sizes: dict[int, int | None] = {}
@@ -332,13 +322,6 @@ def _is_read_whole(table: Row, wanted: IndexParameters) -> bool:
 
 def _share(table: Row) -> float:
     return float(table["seq_scan"] / max(1, table["seq_scan"] + table["idx_scan"]))
-
-
-def stats_age_h(statistics: Sequence[Row]) -> float | None:
-    """Hours since the counters of the database began; None where it has none."""
-    if not statistics or statistics[0]["since"] is None:
-        return None
-    return float((statistics[0]["now"] - statistics[0]["since"]).total_seconds() / 3600)
 
 
 def judge_duplicates(database: str, indexes: Sequence[Row]) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from quub_audit.checks.performance.database import indexes as item
+from quub_audit.checks.performance.database._catalogue import rows_of
 from quub_audit.checks.performance.database.indexes import IndexParameters
 from quub_audit.model.environment import Environment
 from quub_audit.model.finding import Finding
@@ -132,7 +133,7 @@ def test_more_columns_at_the_end_of_an_index_take_nothing_away(columns: list[str
 def test_rows_are_the_larger_estimate_and_unknown_where_nobody_counted(
     changes: Mapping[str, Any], rows: int | None
 ) -> None:
-    assert item.rows_of(table(**changes)) == rows
+    assert rows_of(table(**changes)) == rows
 
 
 @pytest.mark.parametrize(
