@@ -1,13 +1,13 @@
 """What every running container and function writes arrives in one place, within minutes.
 
-Pass          each essential container that runs in ECS sends its output by a log driver, and with `awslogs` every running task has written within `minutes` minutes; each Lambda function that ran within `hours` hours has a log group that took events
-Fail          a container has no log driver, or one that keeps its output on the host; it is given to FireLens and no router is there; its log group does not exist; a running task has no log stream, or has been silent for `silent_minutes` while another of its kind wrote; a function ran and its log group took nothing
+Pass          each essential container that runs in ECS sends its output by a log driver, and with `awslogs` every running task has written within `within_s` seconds; each Lambda function that ran within `hours` hours has a log group that took events
+Fail          a container has no log driver, or one that keeps its output on the host; it is given to FireLens and no router is there; its log group does not exist; a running task has no log stream, or has been silent for `silent_s` seconds while another of its kind wrote; a function ran and its log group took nothing
 Inconclusive  nothing runs, or nothing that runs has written lately
 Error         tasks, their definitions, log streams or metrics cannot be asked
 Needs         `ecs:ListClusters`, `ListTasks`, `DescribeTasks`, `DescribeTaskDefinition`, `logs:DescribeLogStreams`, `lambda:ListFunctions`, `cloudwatch:GetMetricData`
 Source        the guide, Monitoring; OWASP ASVS v5.0.0-16.4.2 and 16.4.3; PCI DSS 4.0.1, 10.3.3; AWS Well-Architected, OPS 8
 
-CloudWatch tells the last event of a stream up to an hour late: hence the distance between `minutes` and `silent_minutes`. What other drivers than `awslogs` deliver is not seen, and counts as configuration alone.
+CloudWatch tells the last event of a stream up to an hour late: hence the distance between `within_s` and `silent_s`. What other drivers than `awslogs` deliver is not seen, and counts as configuration alone.
 Warned of: tasks that have been silent in between, and drivers that drop lines when their buffer is full (`mode: non-blocking`).
 """  # noqa: E501  each line is a paragraph of the page
 
@@ -42,11 +42,11 @@ EXPECTED = "a log driver that carries its lines to a central store"
 class LoggingParameters(Parameters):
     """What the checklist may set under `with:`."""
 
-    minutes: float = 15
-    """Minutes within which each running task must have written for a pass."""
+    within_s: float = 900
+    """Seconds within which each running task must have written for a pass."""
 
-    silent_minutes: float = 90
-    """Minutes of silence that fail a task while another of its kind writes; AWS tells of events up to an hour late."""
+    silent_s: float = 5400
+    """Seconds of silence that fail a task while another of its kind writes; AWS tells of events up to an hour late."""
 
     grace_s: float = 300
     """Seconds after its start for which a task need not have written. The guide's lag."""
@@ -244,8 +244,8 @@ def read_trace(task: str, name: str, streams: Iterable[Mapping[str, Any]], now: 
 
 def judge_traces(subject: str, group: str, traces: Sequence[Trace], wanted: LoggingParameters) -> Iterator[Finding]:
     """A pass when all wrote lately; nothing is proven where none did."""
-    lately, long_ago = timedelta(minutes=wanted.minutes), timedelta(minutes=wanted.silent_minutes)
-    expected = f"a line of each running task within {wanted.minutes:g} minutes"
+    lately, long_ago = timedelta(seconds=wanted.within_s), timedelta(seconds=wanted.silent_s)
+    expected = f"a line of each running task within {wanted.within_s / 60:g} minutes"
     mute = [trace.task for trace in traces if not trace.has_stream]
     if mute:
         observed = f"{len(mute)} of {len(traces)} running tasks have no stream in {group}: {cut(mute)}"
@@ -256,15 +256,17 @@ def judge_traces(subject: str, group: str, traces: Sequence[Trace], wanted: Logg
     if fresh and silent:
         observed = (
             f"{len(silent)} of {len(traces)} running tasks have written nothing to {group} for "
-            f"{wanted.silent_minutes:g} minutes while others did: {cut(silent)}"
+            f"{wanted.silent_s / 60:g} minutes while others did: {cut(silent)}"
         )
         yield Finding.of(False, subject=subject, observed=observed, expected=expected)
     elif traces and len(fresh) == len(traces):
-        observed = f"{_count(len(fresh), 'running task')} wrote to {group} within {wanted.minutes:g} minutes"
+        observed = f"{_count(len(fresh), 'running task')} wrote to {group} within {wanted.within_s / 60:g} minutes"
         yield Finding.of(True, subject=subject, observed=observed, expected=expected, grade=Grade.LIVE)
     elif traces:
         quiet = len(traces) - len(fresh)
-        observed = f"{quiet} of {len(traces)} running tasks wrote nothing to {group} in {wanted.minutes:g} minutes"
+        observed = (
+            f"{quiet} of {len(traces)} running tasks wrote nothing to {group} in {wanted.within_s / 60:g} minutes"
+        )
         yield Finding.warning(subject=subject, observed=observed, expected=expected)
 
 
