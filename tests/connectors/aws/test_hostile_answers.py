@@ -236,7 +236,7 @@ def test_what_is_no_answer_is_an_error_that_says_what_came(
     error: type[Reportable],
     text: str,
 ) -> None:
-    deadline(6.0)
+    deadline(12.0)
     with saying(say) as server, pytest.raises(error, match=text) as raised:
         ask(server, question)
 
