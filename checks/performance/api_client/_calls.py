@@ -564,6 +564,7 @@ all:
 )
 
 SETTINGS = (
+    Pattern(name="global", languages=("python",), rule="{kind: global_statement}"),
     Pattern(
         name="setting",
         languages=JS,
@@ -618,7 +619,17 @@ def look(repository: Repository, repositories: Repositories) -> Code:
     imports = _by_file(read_imports(first.matches))
     second = repositories.search(repository, patterns=tuple(occurrences(_made_of(imports))))
     found = [_named(site, imports) for site in sites(second.matches)]
-    clients = [site for site in found if site.method in CLIENTS.get(site.library, ())]
+    outer = {
+        (match.location.file, name.strip())
+        for match in first.matches
+        if match.pattern == "global"
+        for name in match.text.removeprefix("global ").split(",")
+    }
+    clients = [
+        replace(site, is_kept=site.is_kept or (site.location.file, site.name) in outer)
+        for site in found
+        if site.method in CLIENTS.get(site.library, ())
+    ]
     calls = [Call(site=site) for site in found if _is_call(site)]
     typed = {match: _type_of(match, imports) for match in first.matches if match.pattern == "typed"}
     clients, calls = _follow(repository, repositories, clients, calls, {k: v for k, v in typed.items() if v}, imports)
