@@ -173,7 +173,13 @@ def _judge_node(code: Code, call: Call, node: int | None, wanted: PoolingParamet
     agents = [each for each in code.clients if each.function == "http.Agent" or each.library == "agent"]
     if agent:
         name = agent.rpartition(".")[2]
-        named = [each for each in agents if each.name == name or each.text[:40] in agent]
+        files = {site.location.file, *([call.client.location.file] if call.client else [])}
+        named = [
+            each
+            for each in agents
+            if each.text[:40] in agent
+            or (each.name == name and (each.location.file in files or not each.is_in_function))
+        ]
         faults = [_closes(each, code) or _made_per_call(each, wanted) for each in named or agents]
         if faults and all(fault == "" for fault in faults):
             return _finding(code, site, True, f"goes over the agent of {(named or agents)[0].location}", "")
