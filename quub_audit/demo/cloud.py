@@ -13,6 +13,7 @@ from quub_audit.demo.credentials import Credentials
 from quub_audit.demo.data import keep_dumps, keep_snapshots, write_logs
 from quub_audit.demo.emulator import Emulator, Operator
 from quub_audit.demo.people import Pool, hire, open_pool
+from quub_audit.demo.watching import watch
 
 REGION = "eu-central-1"
 PRODUCTION = "111122223333"
@@ -55,7 +56,8 @@ def furnish_production(
     Without `healthy`: the settlement service holds a secret in clear, and writes customers' data into a log that never
     expires; the partners' load balancer takes TLS 1.0, forwards plain HTTP, and only counts floods; the database is
     public, its group open, and a plain snapshot of an older one lies around; the key of Quub is renewed by hand; the
-    network keeps no flow logs; an administrator has no second factor; the mobile app's tokens live for a day.
+    network keeps no flow logs; an administrator has no second factor; the mobile app's tokens live for a day; the last
+    dump holds nothing; the alarm for errors looks at a metric that does not exist.
     """
     operator = emulator.operator(PRODUCTION, REGION)
     network = _make_network(operator, keeps_logs=healthy)
@@ -68,7 +70,8 @@ def furnish_production(
     _make_balancer(operator, network, groups, "console", certificate, is_sound=True, pool=pool)
     _make_database(operator, network, groups, is_public=not healthy)
     keep_snapshots(operator, DATABASE, healthy=healthy)
-    keep_dumps(operator)
+    keep_dumps(operator, at, healthy=healthy)
+    watch(operator, "quub-app-production", DATABASE, healthy=healthy)
     write_logs(operator, at, healthy=healthy)
     quub = _keep_credentials(operator, "production", credentials, rotates=healthy)
     cache_url = f"rediss://quub-app:{secrets.token_hex(24)}@cache.quub-app.example:6379/0"
@@ -295,6 +298,7 @@ def _make_database(operator: Operator, network: _Network, groups: _Groups, *, is
         StorageEncrypted=True,
         KmsKeyId=key["Arn"],
         BackupRetentionPeriod=35,
+        DeletionProtection=True,
         PubliclyAccessible=is_public,
     )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import secrets
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,6 +13,8 @@ from quub_audit.demo.emulator import Operator
 
 DUMPS = "quub-app-production-dumps"
 DUMPS_PREFIX = "daily/"
+DUMPS_KEPT = 30
+EMPTY_ARCHIVE = gzip.compress(b"", mtime=0)
 LOGS = ("/ecs/quub-app", "/ecs/quub-app-settlement")
 
 EVENTS = 1200
@@ -20,8 +24,11 @@ PERSONAL: Mapping[str, str] = {"email": "lea.hofmann@postfach-mail.de", "card": 
 """What the settlement service writes into its log when a payout fails. Made up, and valid as far as forms go."""
 
 
-def keep_dumps(operator: Operator) -> None:
-    """A bucket of daily dumps that nobody can overwrite, open, or forget to delete."""
+def keep_dumps(operator: Operator, at: datetime, *, healthy: bool) -> None:
+    """A bucket of daily dumps that nobody can overwrite, open, or forget to delete.
+
+    Without `healthy`, the newest is what `pg_dump | gzip` leaves where the dump fails: an empty archive.
+    """
     s3 = operator("s3")
     region = s3.meta.region_name
     s3.create_bucket(
@@ -48,8 +55,10 @@ def keep_dumps(operator: Operator) -> None:
         "NoncurrentVersionExpiration": {"NoncurrentDays": 7},
     }
     s3.put_bucket_lifecycle_configuration(Bucket=DUMPS, LifecycleConfiguration={"Rules": [rule]})
-    for number in range(3):
-        s3.put_object(Bucket=DUMPS, Key=f"{DUMPS_PREFIX}{number}.pgdump", Body=b"-", ServerSideEncryption="AES256")
+    for age in reversed(range(DUMPS_KEPT)):
+        key = f"{DUMPS_PREFIX}quub-app-{at - timedelta(days=age):%Y-%m-%d}.sql.gz"
+        body = EMPTY_ARCHIVE if age == 0 and not healthy else secrets.token_bytes(2048)
+        s3.put_object(Bucket=DUMPS, Key=key, Body=body, ServerSideEncryption="AES256")
 
 
 def keep_snapshots(operator: Operator, database: str, *, healthy: bool) -> None:

@@ -14,6 +14,15 @@ DOMAIN = "quub-app.example"
 """RFC 2606: no name below it resolves."""
 QUUB_HOST = "api.quub.example"
 
+NO_REDIS = "the demo runs no Redis server, which a Python package does not bring"
+NO_POSTGRESQL = "the demo runs no PostgreSQL server, which a Python package does not bring"
+NOT_APPLICABLE: Mapping[str, str] = {
+    "performance.caching.layer-configured": NO_REDIS,
+    "performance.caching.ttl-values": NO_REDIS,
+    "performance.database.indexes": NO_POSTGRESQL,
+}
+"""Items that need a server which the demo cannot have, with the reason."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
@@ -73,6 +82,9 @@ environments:
     backups:
       - bucket: {DUMPS}
         prefix: {DUMPS_PREFIX}
+    # What cannot be brought up by the installation of a Python package.
+    not_applicable:
+{_absent()}
 
   staging:
     stage: staging
@@ -88,6 +100,11 @@ environments:
         endpoint_url: {places.aws}
         read_secret_values: true
 """
+
+
+def _absent() -> str:
+    lines = (line for item, reason in NOT_APPLICABLE.items() for line in (f"- item: {item}", f"  reason: {reason}"))
+    return "\n".join(f"      {line}" for line in lines)
 
 
 def _endpoint(places: Places, name: str, *more: str, scheme: str = "https") -> str:

@@ -43,8 +43,8 @@ class Audit:
 
     @property
     def statuses(self) -> dict[str, str]:
-        """Of the items, by the last part of their ids."""
-        return {item["id"].rpartition(".")[2]: item["status"] for item in self.result["items"]}
+        """Of the items, by group and name: their ids without the section."""
+        return {item["id"].partition(".")[2]: item["status"] for item in self.result["items"]}
 
     def findings(self, item: str, status: str) -> set[tuple[str, str]]:
         """Subject and observation of an item's findings of one status."""

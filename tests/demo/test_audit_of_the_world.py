@@ -12,28 +12,34 @@ import pytest
 from quub_audit.demo import repository
 from quub_audit.demo.cloud import PRODUCTION, REGION
 from quub_audit.demo.data import PERSONAL
+from quub_audit.demo.declarations import NOT_APPLICABLE
 from quub_audit.demo.world import DemoWorld
 from tests.demo.auditing import Audit, audit, recorded_requests, secrets_in
 
 FAULTY = {
-    "production-keys-generated": "pass",
-    "stored-in-secret-manager": "fail",
-    "separate-per-environment": "pass",
-    "ip-allowlist": "pass",
-    "rotation-schedule": "pass",
-    "admin-mfa": "fail",
-    "jwt-lifetime": "fail",
-    "refresh-token-rotation": "fail",
-    "session-timeout": "pass",
-    "https-enforced": "fail",
-    "tls-minimum-version": "fail",
-    "certificate-pinning": "fail",
-    "firewall-rules": "fail",
-    "ddos-protection": "waived",
-    "encryption-at-rest": "pass",
-    "pii-masked-in-logs": "fail",
-    "backup-encryption": "fail",
-    "retention-policy": "fail",
+    "api-keys.production-keys-generated": "pass",
+    "api-keys.stored-in-secret-manager": "fail",
+    "api-keys.separate-per-environment": "pass",
+    "api-keys.ip-allowlist": "pass",
+    "api-keys.rotation-schedule": "pass",
+    "authentication.admin-mfa": "fail",
+    "authentication.jwt-lifetime": "fail",
+    "authentication.refresh-token-rotation": "fail",
+    "authentication.session-timeout": "pass",
+    "network.https-enforced": "fail",
+    "network.tls-minimum-version": "fail",
+    "network.certificate-pinning": "fail",
+    "network.firewall-rules": "fail",
+    "network.ddos-protection": "waived",
+    "data-protection.encryption-at-rest": "pass",
+    "data-protection.pii-masked-in-logs": "fail",
+    "data-protection.backup-encryption": "fail",
+    "data-protection.retention-policy": "fail",
+    "caching.layer-configured": "not_applicable",
+    "caching.ttl-values": "not_applicable",
+    "database.indexes": "not_applicable",
+    "database.backup-strategy": "fail",
+    "monitoring.alerts": "fail",
 }
 """What each item comes to in the faulty world."""
 
@@ -104,7 +110,11 @@ def _settled(text: str) -> str:
 
 class TestHealthy:
     def test_every_item_passes_and_the_release_is_ready(self, healthy: Scene) -> None:
-        assert (healthy.loud.code, set(healthy.loud.statuses.values())) == (0, {"pass"}), healthy.loud.terminal
+        passed = {item for item, status in healthy.loud.statuses.items() if status == "pass"}
+
+        assert healthy.loud.code == 0, healthy.loud.terminal
+        assert set(healthy.loud.statuses) - passed == {item.partition(".")[2] for item in NOT_APPLICABLE}
+        assert set(healthy.loud.statuses.values()) == {"pass", "not_applicable"}
 
     def test_nothing_but_a_cookie_is_warned_of_and_nobody_vouches_for_anything(self, healthy: Scene) -> None:
         """A cookie proves nothing of the session on the server, however good it is."""
@@ -279,6 +289,23 @@ class TestFaulty:
                 "this RDS snapshot is not encrypted",
             )
         }
+
+    def test_the_dump_that_holds_nothing_is_named_and_the_database_passes(self, faulty: Scene) -> None:
+        assert faulty.loud.findings("backup-strategy", "fail") == {
+            (
+                "s3://quub-app-production-dumps/daily/quub-app-#-#-#.sql.gz",
+                "the newest of 30 is 0 min old and has 20 bytes; it holds nothing",
+            )
+        }
+        assert {subject for subject, _ in faulty.loud.findings("backup-strategy", "pass")} == {
+            f"arn:aws:rds:{REGION}:{PRODUCTION}:db:quub-app-production"
+        }
+
+    def test_the_alarm_that_can_never_fire_is_named_with_the_metric_that_there_is(self, faulty: Scene) -> None:
+        told = {subject.rpartition(":")[2].strip(): text for subject, text in faulty.loud.findings("alerts", "fail")}
+
+        assert set(told) == {"quub-app-production-errors", "error rate"}
+        assert "there is HTTPCode_Target_5XX_Count" in told["quub-app-production-errors"]
 
     def test_what_is_sound_passes_beside_what_is_not(self, faulty: Scene) -> None:
         assert {"orders", "stream", "quub-app-production"} <= {

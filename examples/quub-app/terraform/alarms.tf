@@ -24,7 +24,7 @@ resource "aws_cloudwatch_metric_alarm" "latency" {
   metric_name         = "TargetResponseTime"
   extended_statistic  = "p99"
   period              = 60
-  evaluation_periods  = 3
+  evaluation_periods  = 2
   threshold           = 2
   comparison_operator = "GreaterThanThreshold"
   treat_missing_data  = "notBreaching"

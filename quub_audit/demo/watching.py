@@ -1,0 +1,73 @@
+"""What watches the sample service in the emulated account: alarms, the metrics that they look at, whom they tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from quub_audit.demo.emulator import Operator
+
+_BALANCER = "AWS/ApplicationELB"
+
+
+def watch(operator: Operator, balancer: str, database: str, *, healthy: bool) -> None:
+    """An alarm for errors, latency, availability and saturation each, and a topic that the team reads.
+
+    `balancer` and `database` are names. Without `healthy`, the alarm for errors looks at a metric that load balancers
+    do not have, so that it never fires.
+    """
+    sns, kms = operator("sns"), operator("kms")
+    # CloudWatch may not use the key of AWS, alias/aws/sns: then nobody would hear of anything.
+    key = kms.create_key(Description="Alerts of production")["KeyMetadata"]
+    kms.enable_key_rotation(KeyId=key["KeyId"])
+    topic: str = sns.create_topic(Name="quub-app-alerts", Attributes={"KmsMasterKeyId": key["Arn"]})["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="email", Endpoint="on-call@quub-app.example")
+    described = operator("elbv2").describe_load_balancers(Names=[balancer])["LoadBalancers"][0]
+    of_balancer = {"LoadBalancer": described["LoadBalancerArn"].partition(":loadbalancer/")[2]}
+    of_database = {"DBInstanceIdentifier": database}
+    _measure(operator, _BALANCER, of_balancer, "RequestCount", "TargetResponseTime", "UnHealthyHostCount")
+    _measure(operator, "AWS/RDS", of_database, "CPUUtilization")
+    errors = "HTTPCode_Target_5XX_Count" if healthy else "5XXError"
+    _alarm(operator, topic, "errors", _BALANCER, errors, of_balancer, Statistic="Sum", Threshold=10.0)
+    _alarm(
+        operator, topic, "latency", _BALANCER, "TargetResponseTime", of_balancer, ExtendedStatistic="p99", Threshold=2.0
+    )
+    _alarm(
+        operator, topic, "unhealthy", _BALANCER, "UnHealthyHostCount", of_balancer, Statistic="Maximum", Threshold=0.0
+    )
+    _alarm(
+        operator, topic, "database-cpu", "AWS/RDS", "CPUUtilization", of_database, Statistic="Average", Threshold=80.0
+    )
+
+
+def _measure(operator: Operator, namespace: str, dimensions: Mapping[str, str], *metrics: str) -> None:
+    data = [{"MetricName": metric, "Dimensions": _listed(dimensions), "Value": 1.0} for metric in metrics]
+    operator("cloudwatch").put_metric_data(Namespace=namespace, MetricData=data)
+
+
+def _alarm(
+    operator: Operator,
+    topic: str,
+    name: str,
+    namespace: str,
+    metric: str,
+    dimensions: Mapping[str, str],
+    **condition: Any,
+) -> None:
+    """Two minutes above the threshold, as the service's own description of its infrastructure has it."""
+    operator("cloudwatch").put_metric_alarm(
+        AlarmName=f"quub-app-production-{name}",
+        Namespace=namespace,
+        MetricName=metric,
+        Dimensions=_listed(dimensions),
+        Period=60,
+        EvaluationPeriods=2,
+        ComparisonOperator="GreaterThanThreshold",
+        AlarmActions=[topic],
+        OKActions=[topic],
+        **condition,
+    )
+
+
+def _listed(dimensions: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"Name": name, "Value": value} for name, value in dimensions.items()]
