@@ -19,7 +19,7 @@ from quub_audit.connectors.identity_http import Ask, Reply, one_line, send
 from quub_audit.errors import Absent, Denied, Malformed, Reportable, Throttled, Unreachable, Unsupported
 from quub_audit.facts.prometheus import Receiver, Rule, Sample, ScrapeTarget, Silence
 from quub_audit.facts.seal import Redactor
-from quub_audit.model.environment import AlertmanagerServer, PrometheusServer
+from quub_audit.model.environment import AlertmanagerServer, PrometheusServer, credentials_of
 
 T = TypeVar("T")
 Server = PrometheusServer | AlertmanagerServer
@@ -40,7 +40,7 @@ class PrometheusConnector:
     def __init__(self, servers: Iterable[Server], ledger: Ledger, redactor: Redactor) -> None:
         self._ledger = ledger
         for server in servers:
-            for credential in server.credentials:
+            for credential in credentials_of(server):
                 redactor.add(credential)
 
     def query(self, server: PrometheusServer, expression: str) -> tuple[Sample, ...]:

@@ -20,7 +20,7 @@ from quub_audit.connectors.redis_wire import ErrorReply, Reply, Wire, is_plainte
 from quub_audit.errors import Absent, Denied, Malformed, Reportable, Throttled, TimedOut, Unreachable, Unsupported
 from quub_audit.facts.redis import KeyClass, KeySample, RedisNode, RedisTopology, RedisTraffic
 from quub_audit.facts.seal import Redactor
-from quub_audit.model.environment import Cache
+from quub_audit.model.environment import Cache, credentials_of
 
 T = TypeVar("T")
 
@@ -58,7 +58,7 @@ class RedisConnector:
     def __init__(self, caches: Iterable[Cache], ledger: Ledger, redactor: Redactor) -> None:
         self._ledger = ledger
         for cache in caches:
-            for value in cache.credentials:
+            for value in credentials_of(cache):
                 redactor.add(value)
 
     def topology(self, cache: Cache) -> RedisTopology:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, ClassVar, Literal
 
 from quub_audit.model.status import Grade
 
-
-class _CredentialHolder(Protocol):
-    """What is declared with a credential that comes from the process environment."""
-
-    @property
-    def credentials(self) -> tuple[str, ...]:
-        """Every credential that the declaration holds."""
+CREDENTIALS = frozenset(
+    {
+        "access_token",
+        "admin_client_secret",
+        "admin_token",
+        "api_key",
+        "app_key",
+        "client_secret",
+        "id_token",
+        "password",
+        "token",
+    }
+)
+"""Fields of targets that hold what the process environment gave in confidence, whatever the target."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,11 +166,6 @@ class VaultServer:
     ca_file: str = ""
     read_secret_values: bool = False
 
-    @property
-    def credentials(self) -> tuple[str, ...]:
-        """Every credential that the declaration holds."""
-        return (self.token,) if self.token else ()
-
     def __str__(self) -> str:
         return self.name
 
@@ -207,14 +210,6 @@ class IdentityProvider:
     id_token: str = ""
     connect_to: str = ""
     ca_file: str = ""
-
-    @property
-    def credentials(self) -> tuple[str, ...]:
-        """Every credential that the declaration holds."""
-        client = self.test_client
-        of_client = (client.client_secret, client.password) if client else ()
-        own = (self.admin_client_secret, self.admin_token, self.access_token, self.id_token)
-        return tuple(value for value in (*own, *of_client) if value)
 
     def __str__(self) -> str:
         return self.name
@@ -270,11 +265,6 @@ class Database:
     instance: str = ""
     """The identifier of the RDS instance or Aurora cluster behind it, where there is one."""
 
-    @property
-    def credentials(self) -> tuple[str, ...]:
-        """Every credential that the declaration holds."""
-        return (self.password,) if self.password else ()
-
     def __str__(self) -> str:
         return self.name
 
@@ -299,11 +289,6 @@ class Cache:
     replication_group: str = ""
     """The identifier of the ElastiCache replication group behind it, where there is one."""
 
-    @property
-    def credentials(self) -> tuple[str, ...]:
-        """Every credential that the declaration holds."""
-        return (self.password,) if self.password else ()
-
     def __str__(self) -> str:
         return self.name
 
@@ -319,11 +304,6 @@ class PrometheusServer:
     token: str = ""
     ca_file: str = ""
 
-    @property
-    def credentials(self) -> tuple[str, ...]:
-        """Every credential that the declaration holds."""
-        return (self.token,) if self.token else ()
-
     def __str__(self) -> str:
         return self.name
 
@@ -338,11 +318,6 @@ class AlertmanagerServer:
     url: str
     token: str = ""
     ca_file: str = ""
-
-    @property
-    def credentials(self) -> tuple[str, ...]:
-        """Every credential that the declaration holds."""
-        return (self.token,) if self.token else ()
 
     def __str__(self) -> str:
         return self.name
@@ -367,11 +342,6 @@ class ApmBackend:
     """New Relic: the account's number."""
     ca_file: str = ""
 
-    @property
-    def credentials(self) -> tuple[str, ...]:
-        """Every credential that the declaration holds."""
-        return tuple(key for key in (self.api_key, self.app_key) if key)
-
     def __str__(self) -> str:
         return self.name
 
@@ -388,11 +358,6 @@ class ErrorTracker:
     project: str
     token: str = ""
     ca_file: str = ""
-
-    @property
-    def credentials(self) -> tuple[str, ...]:
-        """Every credential that the declaration holds."""
-        return (self.token,) if self.token else ()
 
     def __str__(self) -> str:
         return self.name
@@ -477,18 +442,25 @@ class Environment:
     @property
     def credentials(self) -> tuple[str, ...]:
         """Every credential that this environment and its siblings hold, which no output may show."""
-        targets: tuple[_CredentialHolder, ...] = (
-            *self.vault,
-            *self.identity,
-            *self.databases,
-            *self.caches,
-            *self.prometheus,
-            *self.alertmanager,
-            *self.apm,
-            *self.error_tracking,
-            *self.siblings,
-        )
-        return tuple(value for target in targets for value in target.credentials)
+        return credentials_of(self)
 
     def __str__(self) -> str:
         return f"{self.service} {self.name}"
+
+
+def credentials_of(declared: object) -> tuple[str, ...]:
+    """Every credential that a target, or a whole environment, was declared with."""
+    return tuple(_credentials_in(declared))
+
+
+def _credentials_in(declared: Any) -> Iterator[str]:
+    if isinstance(declared, tuple):
+        for part in declared:
+            yield from _credentials_in(part)
+    elif is_dataclass(declared):
+        for each in fields(declared):
+            value = getattr(declared, each.name)
+            if each.name not in CREDENTIALS:
+                yield from _credentials_in(value)
+            elif value:
+                yield value
