@@ -66,7 +66,7 @@ class HitRateParameters(Parameters):
     """Seconds between the two looks at the counters of the servers."""
 
     min_lookups_now: int = Field(default=1000, ge=1)
-    """Look-ups between the two looks below which the ratio of the moment is not judged."""
+    """Look-ups per `sample_s` below which the ratio of the moment is not judged."""
 
     hits: str = Field(default="redis_keyspace_hits_total", pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$")
     """Counter of hits in Prometheus, one of its metrics; by default that of redis_exporter."""

@@ -43,13 +43,13 @@ class LayerParameters(Parameters):
     """What the checklist may set under `with:`."""
 
     min_nodes: int = Field(default=3, ge=1)
-    """How many servers a cluster has in production; keys are spread over them. The guide: three."""
+    """Servers per cluster in production; keys are spread over them. The guide: three."""
 
     min_replicas: int = Field(default=1, ge=0)
-    """How many replicas in step a primary that is no cluster has in production. House rule."""
+    """Replicas in step per primary in production, where it is no cluster. House rule."""
 
     min_zones: int = Field(default=2, ge=1)
-    """Over how many availability zones a replication group spreads in production. AWS Well-Architected, REL 10."""
+    """Availability zones per replication group in production. AWS Well-Architected, REL 10."""
 
     tls: bool = True
     """Whether TLS is required."""
