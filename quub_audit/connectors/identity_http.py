@@ -46,6 +46,7 @@ LONGEST_PAUSE_S = 5.0
 """A longer `Retry-After` is not waited for."""
 
 TRANSIENT_STATUSES = (429, 502, 503, 504)
+_TOLD_TO_WAIT = ("retry-after", "x-ratelimit-reset", "x-sentry-rate-limit-reset")
 USER_AGENT = f"quub-audit/{__version__} (+readiness audit)"
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
@@ -304,9 +305,12 @@ def _put_off(reply: Reply, pause_s: float) -> Reportable:
 
 
 def _pause_s(reply: Reply, attempt: int) -> float:
-    told = reply.headers.get("retry-after", "").strip()
-    if told.isascii() and told.isdigit() and len(told) <= 9:
-        return float(told)
+    """What the server asks to wait: seconds, or (`reset`, above a billion) a moment in seconds since 1970."""
+    for name in _TOLD_TO_WAIT:
+        told = reply.headers.get(name, "").strip()
+        if told.isascii() and told.isdigit() and len(told) <= 11:
+            seconds = float(told)
+            return max(seconds - time.time(), 0.0) if seconds > 1e9 else seconds
     return random.uniform(0.1, 0.3) * (1 << attempt)  # noqa: S311  jitter, nothing secret
 
 

@@ -23,6 +23,7 @@ from quub_audit.facts.asking import (
     Redis,
     Repositories,
     Tcp,
+    Telemetry,
     Tls,
     Vault,
 )
@@ -89,10 +90,14 @@ class World:
         for provider in self.environment.identity:
             place = provider.organisation or provider.issuer or provider.admin_url
             targets.append(f"identity provider {provider.name} {place}")
-        targets.extend(f"database {one.name} {one.host}:{one.port}/{one.database}" for one in self.environment.databases)
+        targets.extend(
+            f"database {one.name} {one.host}:{one.port}/{one.database}" for one in self.environment.databases
+        )
         targets.extend(f"cache {cache.name} {', '.join(cache.addresses)}" for cache in self.environment.caches)
-        watchers = (*self.environment.prometheus, *self.environment.alertmanager)
-        targets.extend(f"{watcher.kind.capitalize()} {watcher.name} {watcher.url}" for watcher in watchers)
+        targets.extend(f"Prometheus {server.name} {server.url}" for server in self.environment.prometheus)
+        targets.extend(f"Alertmanager {server.name} {server.url}" for server in self.environment.alertmanager)
+        targets.extend(f"{backend.type} {backend.name} {backend.url}" for backend in self.environment.apm)
+        targets.extend(f"error tracker {tracker.name} {tracker.url}" for tracker in self.environment.error_tracking)
         targets.extend(f"repository {repository.name}" for repository in self.environment.repositories)
         if self.environment.quub and self.environment.quub.api_url:
             targets.append(f"Quub API {self.environment.quub.api_url}")
@@ -127,6 +132,7 @@ class World:
             Redis: self._build_redis,
             Postgres: self._build_postgres,
             Prometheus: self._build_prometheus,
+            Telemetry: self._build_telemetry,
             Clock: lambda: self._clock,
         }
 
@@ -207,6 +213,12 @@ class World:
 
         servers = (*self._by_name("prometheus").values(), *self._by_name("alertmanager").values())
         return PrometheusConnector(servers, self.ledger, self.redactor)
+
+    def _build_telemetry(self) -> Any:
+        from quub_audit.connectors.telemetry import TelemetryConnector
+
+        targets = (*self._by_name("apm").values(), *self._by_name("error_tracking").values())
+        return TelemetryConnector(targets, self.ledger, self.redactor, at=self._clock.now())
 
     def _log_pages(self, region: Region, **parameters: Any) -> Iterator[Mapping[str, Any]]:
         """Events of one group, page by page, for the connector that samples them."""
