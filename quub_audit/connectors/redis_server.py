@@ -113,7 +113,7 @@ class RedisConnector:
             addresses = self._primaries(cache)
             before = [self._counters(cache, address) for address in addresses]
             began = time.monotonic()
-            time.sleep(seconds_left(min(wait_s, MAX_WAIT_S)))
+            _wait(began + min(wait_s, MAX_WAIT_S))
             after = [self._counters(cache, address) for address in addresses]
             return _traffic(before, after, time.monotonic() - began)
 
@@ -227,6 +227,11 @@ class RedisConnector:
         role = info.get("role", "")
         if role not in ("master", "slave"):
             raise Malformed(f"{cache}: INFO of {place.address} tells no role of a data server")
+        if info.get("cluster_enabled") == "1" and cache.mode != "cluster":
+            raise Malformed(
+                f"{cache}: {place.address} is one server of a cluster, and the cache is declared as {cache.mode}",
+                next_step=f"set `mode: cluster` for caches.{cache}",
+            )
         return RedisNode(address=place.address, role=role, info=info)
 
     def _counters(self, cache: Cache, address: str) -> tuple[int, int]:
@@ -329,6 +334,11 @@ def _refusal(cache: Cache, address: str, command: Sequence[str], reply: ErrorRep
             permission="AUTH",
             next_step=f"set user and password of caches.{cache} as the server has them",
         )
+    if "cluster support disabled" in reply.text:
+        return Malformed(
+            f"{cache}: {address} is no server of a cluster",
+            next_step=f"set `mode` of caches.{cache} to single or sentinel",
+        )
     if "max number of clients" in reply.text:
         return Throttled(f"{cache}: {address} takes no more clients", next_step="raise `maxclients`")
     said = "" if name in ("PTTL", "TYPE") else f": {_word(reply.text)}"
@@ -337,6 +347,12 @@ def _refusal(cache: Cache, address: str, command: Sequence[str], reply: ErrorRep
 
 def _name_of(command: Sequence[str]) -> str:
     return " ".join(command[:2]) if command[0] in ("ACL", "CLUSTER", "CONFIG", "SENTINEL") else command[0]
+
+
+def _wait(until: float) -> None:
+    """Raises TimedOut as soon as the check's time is over, or it is ended."""
+    while (left := until - time.monotonic()) > 0:
+        time.sleep(min(left, seconds_left(0.25)))
 
 
 # What INFO and its like tell

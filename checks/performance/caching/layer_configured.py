@@ -136,7 +136,6 @@ def judge_nodes(
 ) -> Iterator[Finding]:
     """Whether the cache survives the loss of a server. Outside production one server that answers is enough."""
     primaries = [node for node in topology.nodes if node.role == "master"]
-    version = topology.nodes[0].info.get("redis_version", "of an unknown version")
     faults = [f"{address} does not answer" for address, _ in topology.silent if cache.mode == "cluster"]
     if not primaries:
         faults.append("there is no primary")
@@ -160,10 +159,13 @@ def judge_nodes(
     yield Finding.of(
         not faults,
         subject=cache.name,
-        observed=cut(faults) if faults else f"Redis {version}, {_count(len(topology.nodes), 'server')}, all in step",
+        observed=cut(faults)
+        if faults
+        else f"{version_of(topology)}, {_count(len(topology.nodes), 'server')}, all in step",
         expected="servers that answer, in step, one more than is needed",
     )
-    if cache.mode != "cluster":
+    # Replicas of ElastiCache are named by addresses that no certificate bears; their primary says whether they are up.
+    if cache.mode != "cluster" and not cache.replication_group:
         for address, why in topology.silent:
             yield Finding.warning(
                 subject=cache.name, observed=f"{address} could not be asked: {why}", expected="every server answers"
@@ -174,6 +176,14 @@ def judge_nodes(
             observed="nothing that is declared promotes a replica when the primary fails",
             expected="sentinels, a cluster, or a replication group",
         )
+
+
+def version_of(topology: RedisTopology) -> str:
+    """`Redis 7.0.15`, `Valkey 8.1.0`, as the first server says."""
+    info = topology.nodes[0].info
+    if info.get("server_name") == "valkey":
+        return f"Valkey {info.get('valkey_version', 'of an unknown version')}"
+    return f"Redis {info.get('redis_version', 'of an unknown version')}"
 
 
 def replicas_in_step(info: Mapping[str, str]) -> int:

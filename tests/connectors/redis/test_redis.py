@@ -12,7 +12,7 @@ from quub_audit.connectors.base import Ledger
 from quub_audit.connectors.redis_server import RedisConnector
 from quub_audit.connectors.redis_wire import require_allowed
 from quub_audit.demo.authority import Authority
-from quub_audit.errors import Absent, Denied, NotTls, Refused, Unreachable
+from quub_audit.errors import Absent, Denied, Malformed, NotTls, Refused, Unreachable
 from quub_audit.facts.redis import KeySample
 from quub_audit.facts.seal import Redactor
 from quub_audit.model.environment import Cache
@@ -202,6 +202,16 @@ def test_a_cluster_is_found_from_one_of_its_nodes_and_sampled_whole(tmp_path: Pa
     assert (found.cluster_state, found.cluster_slots_ok, found.silent) == ("ok", 16384, ())
     assert (sample.keys, sample.total_keys) == (300, 300)
     assert [each.shape for each in sample.classes] == ["session:*"]
+
+
+def test_a_server_of_a_cluster_that_is_declared_alone_is_no_answer_for_all_of_it(tmp_path: Path) -> None:
+    with redis_cluster(tmp_path, is_tls=False) as nodes, pytest.raises(Malformed, match="one server of a cluster"):
+        connector().topology(nodes[0].cache())
+
+
+def test_a_server_alone_that_is_declared_a_cluster_says_that_it_is_none(secured: RedisServer) -> None:
+    with pytest.raises(Malformed, match="is no server of a cluster"):
+        connector().topology(secured.cache(mode="cluster"))
 
 
 def test_a_node_that_has_gone_is_silent_and_its_keys_are_not_left_out_unsaid(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from quub_audit.checks.performance.caching.layer_configured import (
     judge_nodes,
     judge_second_port,
     replicas_in_step,
+    version_of,
 )
 from quub_audit.model.environment import Account, Cache, Environment
 from quub_audit.model.result import ItemResult
@@ -136,6 +137,18 @@ def test_one_server_is_enough_outside_production_and_replicas_or_a_cluster_in_it
     found: RedisTopology, is_production: bool, mode: str, expected: list[FindingStatus]
 ) -> None:
     assert statuses(nodes_judged(found, is_production=is_production, mode=mode)) == expected
+
+
+def test_replicas_of_a_managed_group_that_only_their_primary_reaches_are_not_warned_of() -> None:
+    cache = Cache(name="prod-cache", addresses=("cache:6379",), replication_group="orders")
+    found = topology(PRIMARY, silent=(("10.0.0.2:6379", "the certificate is not trusted"),))
+
+    assert statuses(judge_nodes(cache, found, WANTED, is_production=True)) == [PASS]
+
+
+def test_valkey_is_called_by_its_name_and_not_by_the_version_that_it_is_compatible_with() -> None:
+    assert version_of(topology(node(server_name="valkey", valkey_version="8.1.0"))) == "Valkey 8.1.0"
+    assert version_of(topology()) == "Redis 7.0.15"
 
 
 def test_replicas_count_when_their_primary_sees_them_online() -> None:
