@@ -125,7 +125,7 @@ def judge_statements(database: str, told: Sequence[Row], wanted: QueryParameters
                 subject=subject,
                 observed=f"{spilt:.0f} bytes of temporary files a call; {measured}",
                 expected=f"{wanted.max_temp_bytes} bytes or less",
-                message=f"{subject}: work_mem does not hold what it sorts or joins; index or limit it, or raise work_mem",
+                message=f"{subject}: what it sorts or joins outgrows work_mem; index or limit it, or raise work_mem",
             )
         elif p95_ms > wanted.p95_ms and row["calls"] >= wanted.min_statement_calls:
             yield Finding.warning(

@@ -1,0 +1,295 @@
+"""The service reuses its connections, and leaves the server some to spare.
+
+Pass          sessions of applications are old or last for `min_session_s` on average, all sessions together take `headroom` of the server's connections or less, and none lingers in a transaction
+Fail          sessions are opened anew all the time; sessions take more than `headroom` of what the server or the database allows, or the pools named in `pools` could; a pool waits for a connection without a limit; a session is idle in a transaction for longer than `max_idle_in_transaction_s`, or more than `max_idle_in_transaction_share` of them are
+Inconclusive  no session of an application was there; sessions are young, and the counters do not tell whether that is their habit
+Error         the role is not in `pg_monitor`; `pools` names a database that is not declared
+Needs         membership in `pg_monitor`, CONNECT on the database
+Source        the guide, Database; OWASP ASVS v5.0.0-13.1.2 and -13.2.6; https://www.postgresql.org/docs/current/runtime-config-connection.html
+
+What is in `pools` is a person's word: it may fail the item, and passes nothing. From PostgreSQL 14 on the server counts sessions and their time; before, the age of those that are open decides. The audit's own session is left out. Behind a pooler such as PgBouncer the sessions are the pooler's.
+"""  # noqa: E501  each line is a paragraph of the page
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from quub_audit.checks.performance.database._catalogue import Row, stats_age_h
+from quub_audit.sdk import Database, Environment, Finding, Grade, Parameters, Postgres, check, cut, subjects
+
+MOMENT_S = 5.0
+"""Seconds for which a session may be between two statements of a transaction without idling in it."""
+
+
+class Pool(BaseModel):
+    """One pool of connections, as its configuration says."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    name: str = Field(min_length=1)
+    """What it is called in reports."""
+
+    max_connections: int = Field(gt=0)
+    """Most connections of one pool, overflow included."""
+
+    processes: int = Field(default=1, gt=0)
+    """Processes that each have such a pool, at the most that autoscaling allows; a Lambda has one an instance."""
+
+    wait_timeout_s: float | None = Field(default=None, ge=0)
+    """Seconds for which a caller waits for a free connection; 0 or nothing for no limit."""
+
+
+class PoolingParameters(Parameters):
+    """What the checklist may set under `with:`."""
+
+    headroom: float = Field(default=0.8, gt=0, le=1)
+    """Largest ratio of the connections open to roles that may be taken, 0 to 1."""
+
+    min_session_s: float = Field(default=300, gt=0)
+    """Seconds from which on a session counts as reused."""
+
+    min_sessions: int = Field(default=100, ge=1)
+    """Count of sessions below which the server's own average tells no habit."""
+
+    min_stats_age_h: float = Field(default=1, ge=0)
+    """Hours of statistics below which they tell no habit."""
+
+    max_idle_in_transaction_s: float = Field(default=300, gt=0)
+    """Longest time that a session may be idle in a transaction, seconds."""
+
+    max_idle_in_transaction_share: float = Field(default=0.05, ge=0, le=1)
+    """Largest ratio of sessions that are idle in a transaction, 0 to 1."""
+
+    max_wait_s: float = Field(default=30, gt=0)
+    """Longest wait for a free connection that a pool of `pools` may allow, seconds."""
+
+    exclude_applications: str = r"(?i)^(psql|pg_dump|pg_basebackup|pgadmin|dbeaver|datadog|postgres_exporter)"
+    """Regular expression of names of applications that are no part of the service; found in `application_name`."""
+
+    pools: Mapping[str, tuple[Pool, ...]] = {}
+    """The service's pools, by the name of the database in environments.yaml."""
+
+    @field_validator("exclude_applications")
+    @classmethod
+    def _is_readable(cls, value: str) -> str:
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise ValueError(f"{value!r} is no regular expression: {error}") from error
+        return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredPools:
+    """The pools that the checklist names for one database."""
+
+    database: Database | None
+    """None where the environment declares no database of that name."""
+    database_name: str
+    pools: tuple[Pool, ...]
+
+    def __str__(self) -> str:
+        return f"{self.database_name}: pools"
+
+
+@subjects(each=Environment)
+def declared_pools(environment: Environment, wanted: PoolingParameters) -> Iterator[DeclaredPools]:
+    """For each database that the checklist names pools of."""
+    by_name = {database.name: database for database in environment.databases}
+    for name, pools in wanted.pools.items():
+        yield DeclaredPools(database=by_name.get(name), database_name=name, pools=pools)
+
+
+@check("Declared pools fit into the server's connections", each=declared_pools, grade=Grade.HUMAN)
+def pools(subject: DeclaredPools, postgres: Postgres, wanted: PoolingParameters) -> Iterator[Finding]:
+    """One finding for all pools of a database together, and a fail for each that waits for too long."""
+    if subject.database is None:
+        yield Finding.error(
+            subject=str(subject),
+            message=f"{subject}: the environment declares no database {subject.database_name}",
+            next_step="correct the name under `pools`, or declare the database in environments.yaml",
+        )
+        return
+    yield from judge_pools(str(subject), subject.pools, postgres.rows(subject.database, "limits")[0], wanted)
+
+
+@check("Sessions are reused and leave connections to spare", each=Database)
+def sessions(subject: Database, postgres: Postgres, wanted: PoolingParameters) -> Iterator[Finding]:
+    """A fail for each fault, or one pass for all."""
+    told, limits = postgres.rows(subject, "sessions"), postgres.rows(subject, "limits")[0]
+    timeouts = postgres.rows(subject, "role_timeouts")
+    faults = [
+        *judge_capacity(subject.name, told, limits, wanted),
+        *judge_transactions(subject.name, applications(told, wanted), limits, timeouts, wanted),
+    ]
+    yield from faults
+    reuse = judge_reuse(subject.name, applications(told, wanted), postgres.rows(subject, "statistics"), wanted)
+    if not (faults and reuse.status.value == "pass"):
+        yield reuse
+
+
+def applications(told: Sequence[Row], wanted: PoolingParameters) -> tuple[Row, ...]:
+    """Sessions of the service in this database."""
+    return tuple(
+        row for row in told if row["is_here"] and not re.search(wanted.exclude_applications, row["application"])
+    )
+
+
+def judge_pools(subject: str, pools: Sequence[Pool], limits: Row, wanted: PoolingParameters) -> Iterator[Finding]:
+    """Whether all pools at their largest fit, and a fail for each that waits without a limit or for too long."""
+    for pool in pools:
+        if not pool.wait_timeout_s or pool.wait_timeout_s > wanted.max_wait_s:
+            yield Finding.of(
+                False,
+                subject=f"{subject}: {pool.name}",
+                observed=f"waits {pool.wait_timeout_s:g} s" if pool.wait_timeout_s else "waits without a limit",
+                expected=f"{wanted.max_wait_s:g} s or less",
+                message=f"{subject}: {pool.name}: bound the wait for a free connection, so that callers fail in time",
+            )
+    total = sum(pool.max_connections * pool.processes for pool in pools)
+    limit = usable(limits)
+    if pools:
+        yield Finding.of(
+            total <= wanted.headroom * limit,
+            subject=subject,
+            observed=f"up to {total} connections ({cut(_sizes(pools))}), of {limit}",
+            expected=f"{int(wanted.headroom * limit)} or less ({wanted.headroom:.0%} of {limit})",
+            message=f"{subject}: make the pools smaller, or put a pooler in transaction mode or RDS Proxy between"
+            if total > wanted.headroom * limit
+            else "",
+        )
+
+
+def _sizes(pools: Sequence[Pool]) -> Iterator[str]:
+    for pool in pools:
+        yield f"{pool.name} {pool.max_connections} x {pool.processes}"
+
+
+def usable(limits: Row) -> int:
+    """Connections that roles other than superusers may take in this database."""
+    open_to_all = int(limits["max_connections"] - limits["reserved_connections"])
+    of_database = int(limits["database_limit"])
+    return min(open_to_all, of_database) if of_database >= 0 else open_to_all
+
+
+def judge_capacity(database: str, told: Sequence[Row], limits: Row, wanted: PoolingParameters) -> Iterator[Finding]:
+    """A fail where sessions take too many of the server's connections, or of the database's."""
+    on_server = sum(row["sessions"] for row in told)
+    here = sum(row["sessions"] for row in told if row["is_here"])
+    of_server = int(limits["max_connections"] - limits["reserved_connections"])
+    places = [(f"{database}: connections of the server", on_server, of_server)]
+    if limits["database_limit"] >= 0:
+        places.append((f"{database}: connections of the database", here, int(limits["database_limit"])))
+    for subject, taken, limit in places:
+        if taken > wanted.headroom * limit:
+            yield Finding.of(
+                False,
+                subject=subject,
+                observed=f"{taken} of {limit} are taken",
+                expected=f"{int(wanted.headroom * limit)} or less ({wanted.headroom:.0%} of {limit})",
+                message=f"{subject}: make the pools smaller, or put a pooler in transaction mode or RDS Proxy between",
+            )
+
+
+def judge_transactions(
+    database: str, told: Sequence[Row], limits: Row, timeouts: Sequence[Row], wanted: PoolingParameters
+) -> Iterator[Finding]:
+    """A fail for each application that idles in a transaction for too long, and one where too many sessions do."""
+    worst = {_who(row): row for row in sorted(told, key=lambda row: float(row["longest_idle_in_transaction_s"]))}
+    for who, row in sorted(worst.items()):
+        longest_s = row["longest_idle_in_transaction_s"]
+        if longest_s > wanted.max_idle_in_transaction_s:
+            subject = f"{database}: {who}"
+            bound = "a timeout is set" if is_bounded(row["role"], limits, timeouts) else "no timeout would end it"
+            yield Finding.of(
+                False,
+                subject=subject,
+                observed=f"idle in a transaction for {longest_s:.0f} s; {bound}",
+                expected=f"{wanted.max_idle_in_transaction_s:g} s or less",
+                message=f"{subject}: it holds locks and a connection and keeps rows from being cleaned up; end "
+                "transactions before other work, and set idle_in_transaction_session_timeout for the role",
+            )
+    total = sum(row["sessions"] for row in told)
+    lingering = sum(row["idle_in_transaction"] for row in told if row["longest_idle_in_transaction_s"] > MOMENT_S)
+    if total and lingering / total > wanted.max_idle_in_transaction_share:
+        yield Finding.of(
+            False,
+            subject=f"{database}: transactions",
+            observed=f"{lingering} of {total} sessions are idle in a transaction",
+            expected=f"{wanted.max_idle_in_transaction_share:.0%} or less",
+            message=f"{database}: connections wait inside transactions while the service does other work; commit first",
+        )
+
+
+def is_bounded(role: str, limits: Row, timeouts: Sequence[Row]) -> bool:
+    """Whether idle_in_transaction_session_timeout is other than 0 for the role.
+
+    The role's own setting in this database counts first, then the role's, then the database's, then the server's.
+    """
+    named = [row for row in timeouts if row["name"] == "idle_in_transaction_session_timeout"]
+    for owner, is_for_database in ((role, True), (role, False), ("", True)):
+        for row in named:
+            if row["role"] == owner and row["is_for_database"] is is_for_database:
+                return re.fullmatch(r"0+\s*[a-z]*", row["value"]) is None
+    return bool(limits["idle_in_transaction_session_timeout_ms"])
+
+
+def judge_reuse(database: str, told: Sequence[Row], statistics: Sequence[Row], wanted: PoolingParameters) -> Finding:
+    """A pass where sessions are old and no habit of opening new ones is counted, a fail where they are young by habit,
+    and a warning where that cannot be told.
+    """
+    subject = f"{database}: sessions"
+    expected = f"sessions of {wanted.min_session_s:g} s or more"
+    if not told:
+        return Finding.warning(
+            subject=subject,
+            observed="no application is connected",
+            expected=expected,
+            message=f"{database}: audit while the service is running, with the database that it uses",
+        )
+    median_s, count = median_age_s(told), sum(row["sessions"] for row in told)
+    is_old = median_s >= wanted.min_session_s
+    mean_s = mean_session_s(statistics, wanted)
+    is_habit = mean_s is not None and mean_s < wanted.min_session_s
+    counted = f"; on average they last {mean_s:.3g} s" if mean_s is not None else ""
+    observed = f"{count} of {cut(sorted({_who(row) for row in told}))}, median age {median_s:.0f} s{counted}"
+    if is_old != is_habit:
+        return Finding.of(
+            is_old,
+            subject=subject,
+            observed=observed,
+            expected=expected,
+            message="" if is_old else f"{database}: connections are opened anew for each piece of work; keep a pool",
+        )
+    return Finding.warning(
+        subject=subject,
+        observed=observed,
+        expected=expected,
+        message=f"{database}: some sessions are kept, and somebody opens new ones all the time; find out who"
+        if is_old
+        else f"{database}: the sessions are young; audit again when the service has run for a while",
+    )
+
+
+def median_age_s(told: Sequence[Row]) -> float:
+    """Of all sessions, from the medians of their groups; 0 for none."""
+    ages = sorted(age for row in told for age in [float(row["median_age_s"])] * row["sessions"])
+    return ages[len(ages) // 2] if ages else 0.0
+
+
+def mean_session_s(statistics: Sequence[Row], wanted: PoolingParameters) -> float | None:
+    """How long sessions last on average; None before PostgreSQL 14, and where too few were counted or for too short."""
+    age_h = stats_age_h(statistics)
+    if age_h is None or age_h < wanted.min_stats_age_h or statistics[0]["sessions"] is None:
+        return None
+    count, time_s = statistics[0]["sessions"], statistics[0]["session_time_s"]
+    return float(time_s / count) if count >= wanted.min_sessions else None
+
+
+def _who(row: Row) -> str:
+    """Without the client's address: addresses come and go, waivers should not."""
+    return f"{row['role']} ({row['application']})" if row["application"] else str(row["role"])
