@@ -10,7 +10,7 @@ from typing import Any
 
 from quub_audit.demo.authority import Identity
 from quub_audit.demo.credentials import Credentials
-from quub_audit.demo.data import keep_dumps, keep_snapshots, write_logs
+from quub_audit.demo.data import LOG_PREFIX, keep_dumps, keep_snapshots, write_logs
 from quub_audit.demo.emulator import Emulator, Operator
 from quub_audit.demo.people import Pool, hire, open_pool
 from quub_audit.demo.watching import watch
@@ -72,11 +72,11 @@ def furnish_production(
     keep_snapshots(operator, DATABASE, healthy=healthy)
     keep_dumps(operator, at, healthy=healthy)
     watch(operator, "quub-app-production", DATABASE, healthy=healthy)
-    write_logs(operator, at, healthy=healthy)
     quub = _keep_credentials(operator, "production", credentials, rotates=healthy)
     cache_url = f"rediss://quub-app:{secrets.token_hex(24)}@cache.quub-app.example:6379/0"
     cache = _keep(operator, "production/quub-app/cache-url", cache_url)
-    _run_services(operator, network, groups, quub=quub, cache=cache, has_literal=not healthy)
+    tasks = _run_services(operator, network, groups, quub=quub, cache=cache, has_literal=not healthy)
+    write_logs(operator, tasks, at, healthy=healthy)
 
 
 def furnish_staging(emulator: Emulator, credentials: Credentials) -> None:
@@ -87,6 +87,7 @@ def furnish_staging(emulator: Emulator, credentials: Credentials) -> None:
 def _make_network(operator: Operator, *, keeps_logs: bool) -> _Network:
     ec2 = operator("ec2")
     vpc: str = ec2.create_vpc(CidrBlock="10.20.0.0/16")["Vpc"]["VpcId"]
+    ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})
     gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
     ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
     public = _make_subnets(ec2, vpc, first=0)
@@ -323,8 +324,11 @@ def _keep(operator: Operator, name: str, value: str, **more: str) -> str:
 
 def _run_services(
     operator: Operator, network: _Network, groups: _Groups, *, quub: str, cache: str, has_literal: bool
-) -> None:
-    """`quub-app` fetches its credentials by itself; `quub-app-settlement` is given them, or a copy in clear."""
+) -> Mapping[str, Sequence[str]]:
+    """`quub-app` fetches its credentials by itself; `quub-app-settlement` is given them, or a copy in clear.
+
+    By service, the ids of its tasks.
+    """
     ecs = operator("ecs")
     ecs.create_cluster(clusterName="quub-app")
     by_reference = [{"name": "QUUB_API_KEY", "valueFrom": f"{quub}:apiKey::"}]
@@ -333,8 +337,9 @@ def _run_services(
         in_clear.append({"name": "QUUB_API_SECRET", "value": secrets.token_hex(32)})
     else:
         by_reference.append({"name": "QUUB_API_SECRET", "valueFrom": f"{quub}:apiSecret::"})
-    _run(operator, network, groups, "quub-app", [], [{"name": "REDIS_URL", "valueFrom": cache}])
-    _run(operator, network, groups, "quub-app-settlement", in_clear, by_reference)
+    of_service = _run(operator, network, groups, "quub-app", [], [{"name": "REDIS_URL", "valueFrom": cache}])
+    of_settlement = _run(operator, network, groups, "quub-app-settlement", in_clear, by_reference)
+    return {"quub-app": of_service, "quub-app-settlement": of_settlement}
 
 
 def _run(
@@ -344,7 +349,8 @@ def _run(
     name: str,
     variables: Sequence[Mapping[str, str]],
     references: Sequence[Mapping[str, str]],
-) -> None:
+) -> Sequence[str]:
+    """A service and its tasks, whose ids are returned: the emulator starts none for a service."""
     ecs = operator("ecs")
     plain = [{"name": "NODE_ENV", "value": "production"}, {"name": "AWS_REGION", "value": REGION}, *variables]
     ecs.register_task_definition(
@@ -359,22 +365,36 @@ def _run(
             {
                 "name": name,
                 "image": f"{operator.account_id}.dkr.ecr.{REGION}.amazonaws.com/{name}:1.8.0",
+                "memory": 2048,
                 "environment": plain,
                 "secrets": list(references),
+                "logConfiguration": {
+                    "logDriver": "awslogs",
+                    "options": {
+                        "awslogs-group": f"/ecs/{name}",
+                        "awslogs-region": REGION,
+                        "awslogs-stream-prefix": LOG_PREFIX,
+                    },
+                },
             }
         ],
     )
+    placed: Mapping[str, Any] = {
+        "awsvpcConfiguration": {
+            "subnets": list(network.private),
+            "securityGroups": [groups.service],
+            "assignPublicIp": "DISABLED",
+        }
+    }
     ecs.create_service(
         cluster="quub-app",
         serviceName=name,
         taskDefinition=name,
         desiredCount=3,
         launchType="FARGATE",
-        networkConfiguration={
-            "awsvpcConfiguration": {
-                "subnets": list(network.private),
-                "securityGroups": [groups.service],
-                "assignPublicIp": "DISABLED",
-            }
-        },
+        networkConfiguration=placed,
     )
+    running = ecs.run_task(
+        cluster="quub-app", taskDefinition=name, count=3, launchType="FARGATE", networkConfiguration=placed
+    )
+    return [task["taskArn"].rpartition("/")[2] for task in running["tasks"]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,10 +15,14 @@ DUMPS = "quub-app-production-dumps"
 DUMPS_PREFIX = "daily/"
 DUMPS_KEPT = 30
 EMPTY_ARCHIVE = gzip.compress(b"", mtime=0)
-LOGS = ("/ecs/quub-app", "/ecs/quub-app-settlement")
+LOG_PREFIX = "web"
 
 EVENTS = 1200
 """In each log group, spread over the last day; an item wants a thousand before it says anything."""
+
+STILL_UP = timedelta(minutes=100)
+"""CloudWatch Logs takes events of the next two hours."""
+UP: Mapping[str, str] = {"level": "info", "event": "service.up"}
 
 PERSONAL: Mapping[str, str] = {"email": "lea.hofmann@postfach-mail.de", "card": "4539 5787 6362 1486"}
 """What the settlement service writes into its log when a payout fails. Made up, and valid as far as forms go."""
@@ -80,23 +84,29 @@ def keep_snapshots(operator: Operator, database: str, *, healthy: bool) -> None:
     rds.delete_db_instance(DBInstanceIdentifier="quub-app-before-migration", SkipFinalSnapshot=True)
 
 
-def write_logs(operator: Operator, at: datetime, *, healthy: bool) -> None:
-    """A day of logs of both services.
+def write_logs(operator: Operator, tasks: Mapping[str, Sequence[str]], at: datetime, *, healthy: bool) -> None:
+    """A day of logs of each service, whose `tasks` are named by their ids; the first of them wrote nearly all.
 
     Without `healthy`, the group of the settlement service never expires, and some of its lines show a customer.
     """
     logs = operator("logs")
-    for group in LOGS:
-        is_sound = healthy or group != "/ecs/quub-app-settlement"
+    for service, ids in tasks.items():
+        group = f"/ecs/{service}"
+        is_sound = healthy or service != "quub-app-settlement"
         logs.create_log_group(logGroupName=group)
         if is_sound:
             logs.put_retention_policy(logGroupName=group, retentionInDays=90)
-        logs.create_log_stream(logGroupName=group, logStreamName="web/quub-app/1")
+        streams = [f"{LOG_PREFIX}/{service}/{task}" for task in ids]
+        for stream in streams:
+            logs.create_log_stream(logGroupName=group, logStreamName=stream)
+            # Ahead of time: a world that is kept for an hour has services that still write.
+            up = {"timestamp": int((at + STILL_UP).timestamp() * 1000), "message": json.dumps(UP)}
+            logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=[up])
         events = [
             {"timestamp": int(moment.timestamp() * 1000), "message": json.dumps(line)}
             for moment, line in _day(at, is_sound=is_sound)
         ]
-        logs.put_log_events(logGroupName=group, logStreamName="web/quub-app/1", logEvents=events)
+        logs.put_log_events(logGroupName=group, logStreamName=streams[0], logEvents=events)
 
 
 def _day(at: datetime, *, is_sound: bool) -> Iterator[tuple[datetime, Mapping[str, Any]]]:

@@ -19,7 +19,9 @@ NO_POSTGRESQL = "the demo runs no PostgreSQL server, which a Python package does
 NOT_APPLICABLE: Mapping[str, str] = {
     "performance.caching.layer-configured": NO_REDIS,
     "performance.caching.ttl-values": NO_REDIS,
+    "performance.caching.hit-rate-monitored": NO_REDIS,
     "performance.database.indexes": NO_POSTGRESQL,
+    "performance.database.query-performance": NO_POSTGRESQL,
 }
 """Items that need a server which the demo cannot have, with the reason."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import importlib.util
+import json
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +26,12 @@ _SETTINGS: Mapping[str, str] = {
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
 }
 """500 images that nobody here looks at are not loaded, and no AWS file of the user's is read."""
+
+_LASTING_TASKS: Mapping[str, Any] = {
+    "model_name": "ecs::task",
+    "transition": {"progression": "manual", "times": 1_000_000},
+}
+"""Tasks of ECS stay as they are, and do not end when they are looked at for the second time."""
 
 _IDLE_S = 10.0
 """How long a connection may say nothing."""
@@ -96,6 +103,7 @@ def emulated_aws() -> Iterator[Emulator]:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
         try:
+            _say(server.server_port, "state-manager/set-transition", _LASTING_TASKS)
             yield Emulator(address=f"http://127.0.0.1:{server.server_port}")
         finally:
             try:
@@ -129,10 +137,17 @@ def _make_server() -> Any:
 
 
 def _forget(port: int) -> None:
-    """Everything in every account, as its documentation wants it: over HTTP."""
+    """Everything in every account."""
+    _say(port, "state-manager/unset-transition", {"model_name": _LASTING_TASKS["model_name"]})
+    _say(port, "reset")
+
+
+def _say(port: int, action: str, told: Mapping[str, Any] | None = None) -> None:
+    """To the emulator itself, as its documentation wants it: over HTTP."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_IDLE_S)
     with contextlib.closing(connection):
-        connection.request("POST", "/moto-api/reset")
+        body = json.dumps(told) if told else None
+        connection.request("POST", f"/moto-api/{action}", body=body, headers={"Content-Type": "application/json"})
         connection.getresponse().read()
 
 

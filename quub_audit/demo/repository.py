@@ -44,8 +44,9 @@ def build(directory: Path, *, healthy: bool, pins: tuple[str, ...]) -> Path:
     """A git repository with a clean working tree on `main`, in the empty or missing folder `directory`.
 
     `pins` are SHA-256 hashes of public keys, base64: the one in use first, then the backup. Without `healthy`, an
-    early commit holds a production key that a later one removes, a credential has a literal to fall back on, and
-    the pins are not compared. Raises UsageError when git is missing, a pin is none, or the folder holds files.
+    early commit holds a production key that a later one removes, a credential has a literal to fall back on, the pins
+    are not compared, and requests may take for ever. Raises UsageError when git is missing, a pin is none, or the
+    folder holds files.
     """
     if len(pins) < 2 or not all(_PIN.fullmatch(pin) for pin in pins):
         raise UsageError(f"{len(pins)} pins for the sample service, expected two or more base64 SHA-256 hashes")
@@ -128,7 +129,11 @@ def _with_faults(service: Mapping[str, str]) -> dict[str, str]:
             CLIENT_FILE,
             "checkServerIdentity: pinnedIdentity(QUUB_PINS),",
             "rejectUnauthorized: false,\n  checkServerIdentity: () => undefined,",
-        ).replace('import { QUUB_PINS } from "./pins.js";\n', ""),
+        )
+        .replace('import { QUUB_PINS } from "./pins.js";\n', "")
+        .replace("const REQUEST_TIMEOUT_MS = 5_000;\n", "")
+        .replace("timeout: REQUEST_TIMEOUT_MS,", "timeout: 0,")
+        .replace("        signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),\n", ""),
     }
 
 

@@ -46,11 +46,12 @@ def demo_world(folder: Path, *, healthy: bool) -> Iterator[DemoWorld]:
     """The world, with its files in the empty or missing `folder`; everything of it has ended at exit.
 
     Healthy, every item of the checklist passes, but those that need a server which the demo cannot have: they do not
-    apply. Otherwise thirteen fail, one is waived and one is attested: a credential
+    apply. Otherwise fourteen fail, one is waived and one is attested: a credential
     lies in the history, in code and in a task definition; one endpoint speaks TLS 1.0 and plain HTTP; pins are not
     compared; a database is open to the world, and a snapshot plain; floods are counted and not held back; a key is
     renewed by hand; an administrator has no second factor; an app's tokens live for a day and are refreshed with the
-    same token for ever; a log shows customers, and never expires; the last dump holds nothing; an alarm never fires.
+    same token for ever; a log shows customers, and never expires; the last dump holds nothing; an alarm never fires; a
+    request may take for ever.
 
     One world at a time in a process: the emulator's accounts are the process's own.
     Raises MissingExtra without moto, and UsageError when git is missing or the folder is not empty.

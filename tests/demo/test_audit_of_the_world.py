@@ -36,9 +36,15 @@ FAULTY = {
     "data-protection.backup-encryption": "fail",
     "data-protection.retention-policy": "fail",
     "caching.layer-configured": "not_applicable",
+    "caching.invalidation-strategy": "pass",
     "caching.ttl-values": "not_applicable",
+    "caching.hit-rate-monitored": "not_applicable",
     "database.indexes": "not_applicable",
+    "database.query-performance": "not_applicable",
     "database.backup-strategy": "fail",
+    "api-client.connection-pooling": "pass",
+    "api-client.timeouts": "fail",
+    "monitoring.centralized-logging": "pass",
     "monitoring.alerts": "fail",
 }
 """What each item comes to in the faulty world."""
@@ -306,6 +312,11 @@ class TestFaulty:
 
         assert set(told) == {"quub-app-production-errors", "error rate"}
         assert "there is HTTPCode_Target_5XX_Count" in told["quub-app-production-errors"]
+
+    def test_the_request_that_may_take_for_ever_is_named_by_its_line(self, faulty: Scene) -> None:
+        ((subject, _),) = faulty.loud.findings("timeouts", "fail")
+
+        assert re.fullmatch(r"quub-app:src/quub/client\.ts:\d+:\d+", subject)
 
     def test_what_is_sound_passes_beside_what_is_not(self, faulty: Scene) -> None:
         assert {"orders", "stream", "quub-app-production"} <= {
