@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from quub_audit.facts.seal import Redactor, Sealer
-from tests.worlds.checkout import Checkout
 from tests.checks.security.api_keys.scene import Seal
+from tests.worlds.checkout import Checkout
 from tests.worlds.cloud import Cloud, emulated_cloud
 from tests.worlds.vault import VaultWorld, vault_world
 

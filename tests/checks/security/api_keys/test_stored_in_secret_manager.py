@@ -36,8 +36,8 @@ from quub_audit.model.environment import Environment, Repository
 from quub_audit.model.finding import Finding, Location
 from quub_audit.model.status import FindingStatus, Status
 from quub_audit.testing import audit_item
-from tests.worlds.checkout import Checkout
 from tests.checks.security.api_keys.scene import Seal, credentials, made_up_key
+from tests.worlds.checkout import Checkout
 from tests.worlds.cloud import Cloud
 
 ITEM = "security.api-keys.stored-in-secret-manager"
