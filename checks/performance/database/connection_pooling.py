@@ -1,13 +1,13 @@
 """The service reuses its connections, and leaves the server some to spare.
 
 Pass          sessions of applications are old or last for `min_session_s` on average, all sessions together take `headroom` of the server's connections or less, and none lingers in a transaction
-Fail          sessions are opened anew all the time; sessions take more than `headroom` of what the server or the database allows, or the pools named in `pools` could; a pool waits for a connection without a limit; a session is idle in a transaction for longer than `max_idle_in_transaction_s`, or more than `max_idle_in_transaction_share` of them are
+Fail          sessions are opened anew all the time; sessions take more than `headroom` of what the server or the database allows, or the pools named in `pools` could; a pool or an RDS proxy lets callers wait for longer than `max_wait_s`; an RDS proxy has no healthy target; a session is idle in a transaction for longer than `max_idle_in_transaction_s`, or more than `max_idle_in_transaction_share` of them are
 Inconclusive  no session of an application was there; sessions are young, and the counters do not tell whether that is their habit
-Error         the role is not in `pg_monitor`; `pools` names a database that is not declared
-Needs         membership in `pg_monitor`, CONNECT on the database
+Error         the role is not in `pg_monitor`; `pools` names a database that is not declared; AWS refused to tell of its proxies
+Needs         membership in `pg_monitor`, CONNECT on the database; `rds:DescribeDBProxies`, `DescribeDBProxyTargetGroups`, `DescribeDBProxyTargets` where an AWS account is declared
 Source        the guide, Database; OWASP ASVS v5.0.0-13.1.2 and -13.2.6; https://www.postgresql.org/docs/current/runtime-config-connection.html
 
-What is in `pools` is a person's word: it may fail the item, and passes nothing. From PostgreSQL 14 on the server counts sessions and their time; before, the age of those that are open decides. The audit's own session is left out. Behind a pooler such as PgBouncer the sessions are the pooler's.
+What is in `pools` is a person's word, and an RDS proxy may stand unused: both may fail the item, and pass nothing. From PostgreSQL 14 on the server counts sessions and their time; before, the age of those that are open decides. The audit's own session is left out. Behind a pooler such as PgBouncer the sessions are the pooler's.
 """  # noqa: E501  each line is a paragraph of the page
 
 from __future__ import annotations
@@ -19,10 +19,28 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from quub_audit.checks.performance.database._catalogue import Row, stats_age_h
-from quub_audit.sdk import Database, Environment, Finding, Grade, Parameters, Postgres, check, cut, subjects
+from quub_audit.sdk import (
+    Aws,
+    Database,
+    Environment,
+    Finding,
+    Grade,
+    Parameters,
+    Postgres,
+    Region,
+    check,
+    cut,
+    subjects,
+)
 
 MOMENT_S = 5.0
 """Seconds for which a session may be between two statements of a transaction without idling in it."""
+
+
+PROXY_WAIT_S = 120
+"""`ConnectionBorrowTimeout` of a proxy that does not say. Seconds.
+https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ConnectionPoolConfiguration.html
+"""
 
 
 class Pool(BaseModel):
@@ -65,7 +83,7 @@ class PoolingParameters(Parameters):
     """Largest ratio of sessions that are idle in a transaction, 0 to 1."""
 
     max_wait_s: float = Field(default=30, gt=0)
-    """Longest wait for a free connection that a pool of `pools` may allow, seconds."""
+    """Longest wait for a free connection that a pool of `pools` or an RDS proxy may allow, seconds."""
 
     exclude_applications: str = r"(?i)^(psql|pg_dump|pg_basebackup|pgadmin|dbeaver|datadog|postgres_exporter)"
     """Regular expression of names of applications that are no part of the service; found in `application_name`."""
@@ -132,6 +150,47 @@ def sessions(subject: Database, postgres: Postgres, wanted: PoolingParameters) -
         yield reuse
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proxy:
+    """One RDS proxy, as rds.DescribeDBProxies tells of it."""
+
+    region: Region
+    name: str
+    arn: str
+    status: str
+    is_tls_required: bool
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@subjects(each=Region, permissions=["rds:DescribeDBProxies"])
+def proxies(region: Region, aws: Aws) -> Iterator[Proxy]:
+    """Every proxy for PostgreSQL that is not on its way out."""
+    for told in aws.ask("rds.DescribeDBProxies", region=region).get("DBProxies", ()):
+        if told.get("EngineFamily") == "POSTGRESQL" and told.get("Status") != "deleting":
+            yield Proxy(
+                region=region,
+                name=told["DBProxyName"],
+                arn=told.get("DBProxyArn", ""),
+                status=told.get("Status", ""),
+                is_tls_required=told.get("RequireTLS") is True,
+            )
+
+
+@check(
+    "RDS proxies have healthy targets and bounded waits",
+    each=proxies,
+    permissions=["rds:DescribeDBProxyTargetGroups", "rds:DescribeDBProxyTargets"],
+)
+def proxy(subject: Proxy, aws: Aws, wanted: PoolingParameters) -> Iterator[Finding]:
+    """A fail for each fault, or one pass."""
+    region, name = subject.region, subject.name
+    groups = aws.ask("rds.DescribeDBProxyTargetGroups", region=region, DBProxyName=name).get("TargetGroups", ())
+    targets = aws.ask("rds.DescribeDBProxyTargets", region=region, DBProxyName=name).get("Targets", ())
+    yield from judge_proxy(subject, groups, targets, wanted)
+
+
 def applications(told: Sequence[Row], wanted: PoolingParameters) -> tuple[Row, ...]:
     """Sessions of the service in this database."""
     return tuple(
@@ -167,6 +226,40 @@ def judge_pools(subject: str, pools: Sequence[Pool], limits: Row, wanted: Poolin
 def _sizes(pools: Sequence[Pool]) -> Iterator[str]:
     for pool in pools:
         yield f"{pool.name} {pool.max_connections} x {pool.processes}"
+
+
+def judge_proxy(
+    proxy: Proxy, groups: Sequence[Row], targets: Sequence[Row], wanted: PoolingParameters
+) -> Iterator[Finding]:
+    """A fail where no target is available or a caller may wait for too long, a warning where plaintext is let in."""
+    states = sorted({str((target.get("TargetHealth") or {}).get("State", "unknown")) for target in targets})
+    is_up = proxy.status == "available" and "AVAILABLE" in states
+    waits = [_borrow_timeout_s(group) for group in groups]
+    waits_s = max(waits, default=PROXY_WAIT_S)
+    observed = f"{proxy.status}, targets {cut(states) or 'none'}, callers wait {waits_s} s"
+    expected = f"available, with an available target, waits of {wanted.max_wait_s:g} s or less"
+    mend = [] if is_up else ["register a target and look at its TargetHealth"]
+    if waits_s > wanted.max_wait_s:
+        mend.append("lower ConnectionBorrowTimeout")
+    yield Finding.of(
+        not mend,
+        subject=proxy.arn or proxy.name,
+        observed=observed,
+        expected=expected,
+        message=f"{proxy.name}: {' and '.join(mend)}" if mend else "",
+    )
+    if not proxy.is_tls_required:
+        yield Finding.warning(
+            subject=f"{proxy.arn or proxy.name}, TLS",
+            observed="clients may connect without TLS",
+            expected="RequireTLS",
+            message=f"{proxy.name}: set RequireTLS",
+        )
+
+
+def _borrow_timeout_s(group: Row) -> int:
+    told = (group.get("ConnectionPoolConfig") or {}).get("ConnectionBorrowTimeout")
+    return PROXY_WAIT_S if told is None else int(told)
 
 
 def usable(limits: Row) -> int:

@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from quub_audit.checks.performance.database import connection_pooling as item
-from quub_audit.checks.performance.database.connection_pooling import Pool, PoolingParameters
+from quub_audit.checks.performance.database.connection_pooling import Pool, PoolingParameters, Proxy
 from quub_audit.model.environment import Environment
 from quub_audit.model.finding import Finding
 from quub_audit.model.result import ItemResult
 from quub_audit.model.status import FindingStatus, Grade, Status
+from quub_audit.sdk import Region
 from quub_audit.testing import audit_item
+from tests.worlds.cloud import Cloud
 from tests.worlds.postgres import PostgresDatabase
 
 ITEM = "performance.database.connection-pooling"
@@ -204,6 +206,89 @@ def test_tools_of_people_and_other_databases_are_no_sessions_of_the_service() ->
 def test_a_pattern_that_cannot_be_read_is_a_mistake_of_the_checklist() -> None:
     with pytest.raises(ValidationError, match="no regular expression"):
         PoolingParameters(exclude_applications="(")
+
+
+# RDS proxies
+
+
+def target(state: str) -> Mapping[str, Any]:
+    return {"RdsResourceId": "orders", "TargetHealth": {"State": state}}
+
+
+def target_group(wait_s: int | None) -> Mapping[str, Any]:
+    return {"ConnectionPoolConfig": {} if wait_s is None else {"ConnectionBorrowTimeout": wait_s}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "groups", "targets", "status"),
+    [
+        ({}, [target_group(30)], [target("AVAILABLE")], [PASS]),
+        ({}, [target_group(30)], [target("AVAILABLE"), target("UNAVAILABLE")], [PASS]),
+        ({}, [target_group(31)], [target("AVAILABLE")], [FAIL]),
+        ({}, [target_group(5), target_group(60)], [target("AVAILABLE")], [FAIL]),
+        ({}, [target_group(None)], [target("AVAILABLE")], [FAIL]),
+        ({}, [{}], [target("AVAILABLE")], [FAIL]),
+        ({}, [], [target("AVAILABLE")], [FAIL]),
+        ({}, [target_group(30)], [target("UNAVAILABLE")], [FAIL]),
+        ({}, [target_group(30)], [{}], [FAIL]),
+        ({}, [target_group(30)], [], [FAIL]),
+        ({"status": "suspended"}, [target_group(30)], [target("AVAILABLE")], [FAIL]),
+        ({"is_tls_required": False}, [target_group(30)], [target("AVAILABLE")], [PASS, WARNING]),
+    ],
+)
+def test_a_proxy_needs_a_target_that_is_up_and_a_bounded_wait(
+    changes: Mapping[str, Any],
+    groups: list[Mapping[str, Any]],
+    targets: list[Mapping[str, Any]],
+    status: list[FindingStatus],
+) -> None:
+    about: dict[str, Any] = {"name": "shop", "arn": "arn", "status": "available", "is_tls_required": True, **changes}
+    proxy = Proxy(region=Region(account="prod", name="eu-central-1"), **about)
+
+    assert statuses(item.judge_proxy(proxy, groups, targets, WANTED)) == status
+
+
+def make_proxy(cloud: Cloud, *, wait_s: int, family: str = "POSTGRESQL") -> None:
+    """A proxy named by its family, without a target."""
+    rds = cloud.client("rds")
+    name = f"proxy-{family.lower()}"
+    secret = f"arn:aws:secretsmanager:eu-central-1:{cloud.account_id}:secret:shop"
+    rds.create_db_proxy(
+        DBProxyName=name,
+        EngineFamily=family,
+        Auth=[{"AuthScheme": "SECRETS", "SecretArn": secret, "IAMAuth": "DISABLED"}],
+        RoleArn=f"arn:aws:iam::{cloud.account_id}:role/proxy",
+        VpcSubnetIds=[each["SubnetId"] for each in cloud.client("ec2").describe_subnets()["Subnets"][:2]],
+        RequireTLS=True,
+    )
+    rds.modify_db_proxy_target_group(
+        DBProxyName=name, TargetGroupName="default", ConnectionPoolConfig={"ConnectionBorrowTimeout": wait_s}
+    )
+
+
+def look_at_proxies(cloud: Cloud) -> ItemResult:
+    environment = cloud.environment(databases=())
+    return audit_item(ITEM, environment, check="proxy", environ=cloud.environ)
+
+
+def test_a_proxy_without_a_target_fails_and_those_of_other_engines_are_left_out(cloud: Cloud) -> None:
+    make_proxy(cloud, wait_s=20)
+    make_proxy(cloud, wait_s=20, family="MYSQL")
+
+    result = look_at_proxies(cloud)
+
+    (finding,) = result.of_status(FAIL)
+    assert finding.subject.startswith("arn:aws:rds:eu-central-1")
+    assert finding.observed == "available, targets none, callers wait 20 s"
+
+
+def test_proxies_that_may_not_be_listed_are_an_error(cloud: Cloud) -> None:
+    cloud.allow_only("s3:*")
+
+    result = look_at_proxies(cloud)
+
+    assert result.status is Status.ERROR
+    assert "rds:DescribeDBProxies" in result.reason + result.next_step
 
 
 # On a real PostgreSQL
