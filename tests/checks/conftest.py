@@ -1,4 +1,4 @@
-"""What the tests of items share: one emulated AWS for all of a worker. and one authority for servers on loopback."""
+"""What the tests of items share: one emulated AWS and one authority of loopback servers for all of a worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of this group share: fingerprints, one OpenBao server and one emulated AWS."""
+"""What the tests of this group share: fingerprints and one OpenBao server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pytest
 from quub_audit.facts.seal import Redactor, Sealer
 from tests.checks.security.api_keys.scene import Seal
 from tests.worlds.checkout import Checkout
-from tests.worlds.cloud import Cloud, emulated_cloud
 from tests.worlds.vault import VaultWorld, vault_world
 
 
@@ -19,20 +18,6 @@ from tests.worlds.vault import VaultWorld, vault_world
 def bao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VaultWorld]:
     with vault_world(tmp_path_factory.mktemp("bao")) as running:
         yield running
-
-
-@pytest.fixture(scope="package")
-def emulator() -> Iterator[str]:
-    with emulated_cloud() as address:
-        yield address
-
-
-@pytest.fixture
-def cloud(emulator: str) -> Iterator[Cloud]:
-    """An account that no other test uses."""
-    fresh = Cloud(emulator)
-    yield fresh
-    fresh.stop_enforcing()
 
 
 @pytest.fixture
