@@ -94,15 +94,14 @@ class RedisConnector:
         """
 
         def find() -> KeySample:
-            addresses = self._primaries(cache)
-            share = math.ceil(keys / len(addresses))
+            held = {address: self._size(cache, address) for address in self._primaries(cache)}
             seen: list[_Key] = []
-            total = 0
-            for address in addresses:
+            # What the small ones do not have comes from the large ones.
+            for done, address in enumerate(sorted(held, key=lambda each: held[each])):
+                share = math.ceil((keys - len(seen)) / (len(held) - done))
                 with self._open(cache, address) as wire:
-                    total += _number(cache, wire, ("DBSIZE",))
                     seen.extend(_scan(cache, wire, share))
-            return KeySample(keys=len(seen), total_keys=total, classes=_classes(seen))
+            return KeySample(keys=len(seen), total_keys=sum(held.values()), classes=_classes(seen))
 
         return self._ask(cache, f"SCAN of {keys} keys", find)
 
@@ -242,6 +241,13 @@ class RedisConnector:
         except (KeyError, ValueError) as error:
             raise Malformed(f"{cache}: INFO of {address} tells neither hits nor misses") from error
 
+    def _size(self, cache: Cache, address: str) -> int:
+        with self._open(cache, address) as wire:
+            reply = _checked(cache, wire, ("DBSIZE",))
+        if not isinstance(reply, int):
+            raise Malformed(f"{cache}: DBSIZE was answered by {address} with no number")
+        return reply
+
     def _is_anonymous_refused(self, cache: Cache, place: _Found) -> bool | None:
         try:
             with open_wire(place.address, is_tls=cache.is_tls, ca_file=cache.ca_file, named=place.named) as wire:
@@ -270,13 +276,6 @@ def _text(cache: Cache, wire: Wire, command: Sequence[str]) -> str:
     reply = _checked(cache, wire, command)
     if not isinstance(reply, str):
         raise Malformed(f"{cache}: {' '.join(command)} was answered by {wire.address} with no text")
-    return reply
-
-
-def _number(cache: Cache, wire: Wire, command: Sequence[str]) -> int:
-    reply = _checked(cache, wire, command)
-    if not isinstance(reply, int):
-        raise Malformed(f"{cache}: {' '.join(command)} was answered by {wire.address} with no number")
     return reply
 
 

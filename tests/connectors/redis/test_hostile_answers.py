@@ -9,9 +9,12 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from quub_audit.connectors.base import DEADLINE, Deadline, Ledger
 from quub_audit.connectors.redis_server import RedisConnector
+from quub_audit.connectors.redis_wire import Wire
 from quub_audit.errors import Denied, Malformed, NotTls, Reportable, Throttled, TimedOut, Unreachable, Unsupported
 from quub_audit.facts.seal import Redactor
 from quub_audit.model.environment import Cache
@@ -182,3 +185,25 @@ def test_a_scan_that_never_ends_is_ended() -> None:
 
     assert (found.keys, found.total_keys) == (0, 5)
     assert time.monotonic() - began < 30
+
+
+@given(
+    st.one_of(
+        st.binary(max_size=300),
+        st.text(alphabet="+-:$*0123456789\r\nOK", max_size=200).map(str.encode),
+    )
+)
+def test_whatever_comes_is_an_answer_or_an_error_that_can_be_reported(answer: bytes) -> None:
+    ours, theirs = socket.socketpair()
+    with Wire("cache:6379", ours) as wire, theirs:
+        theirs.sendall(answer)
+        theirs.shutdown(socket.SHUT_WR)
+        assert said(wire).isprintable()
+
+
+def said(wire: Wire) -> str:
+    """How many answers came, or what went wrong."""
+    try:
+        return str(len(wire.ask(("PING",))))
+    except Reportable as error:
+        return error.message

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from quub_audit.connectors.base import Ledger
+from quub_audit.connectors.base import DEADLINE, Deadline, Ledger
 from quub_audit.connectors.redis_server import RedisConnector
 from quub_audit.connectors.redis_wire import require_allowed
 from quub_audit.demo.authority import Authority
-from quub_audit.errors import Absent, Denied, Malformed, NotTls, Refused, Unreachable
+from quub_audit.errors import Absent, Denied, Malformed, NotTls, Refused, TimedOut, Unreachable
 from quub_audit.facts.redis import KeySample
 from quub_audit.facts.seal import Redactor
 from quub_audit.model.environment import Cache
@@ -169,6 +171,36 @@ def test_look_ups_are_counted_between_two_looks_and_not_since_the_start(secured:
     assert found.seconds >= 0
 
 
+def test_counters_that_are_set_back_meanwhile_tell_nothing(secured: RedisServer) -> None:
+    secured.send(*[("GET", "missing")] * 50)
+    setting_back = threading.Timer(0.3, secured.send, args=(("CONFIG", "RESETSTAT"),))
+    asked = connector()
+    asked.topology(secured.cache())
+    setting_back.start()
+    try:
+        found = asked.traffic(secured.cache(), wait_s=1.0)
+    finally:
+        setting_back.join(10)
+
+    assert (found.hits, found.misses, found.is_reset) == (0, 0, True)
+
+
+def test_the_wait_between_two_looks_ends_with_the_check(secured: RedisServer) -> None:
+    deadline = Deadline(60)
+    token = DEADLINE.set(deadline)
+    ending = threading.Timer(0.5, deadline.cancel)
+    ending.start()
+    began = time.monotonic()
+    try:
+        with pytest.raises(TimedOut):
+            connector().traffic(secured.cache(), wait_s=30)
+    finally:
+        DEADLINE.reset(token)
+        ending.join(10)
+
+    assert time.monotonic() - began < 5
+
+
 # Many servers
 
 
@@ -202,6 +234,17 @@ def test_a_cluster_is_found_from_one_of_its_nodes_and_sampled_whole(tmp_path: Pa
     assert (found.cluster_state, found.cluster_slots_ok, found.silent) == ("ok", 16384, ())
     assert (sample.keys, sample.total_keys) == (300, 300)
     assert [each.shape for each in sample.classes] == ["session:*"]
+
+
+def test_what_a_small_server_of_a_cluster_does_not_hold_is_sampled_on_the_others(tmp_path: Path) -> None:
+    with redis_cluster(tmp_path, is_tls=False) as nodes:
+        # All keys with this tag are in one slot, and so on one server.
+        for node in nodes:
+            with contextlib.suppress(ValueError):
+                node.send(*(("SET", f"{{user}}:{number}", "v") for number in range(300)))
+        sample = connector().sample(nodes[0].cache(mode="cluster"), keys=250)
+
+    assert (sample.keys, sample.total_keys) == (250, 300)
 
 
 def test_a_server_of_a_cluster_that_is_declared_alone_is_no_answer_for_all_of_it(tmp_path: Path) -> None:
