@@ -16,12 +16,16 @@ QUUB_HOST = "api.quub.example"
 
 NO_REDIS = "the demo runs no Redis server, which a Python package does not bring"
 NO_POSTGRESQL = "the demo runs no PostgreSQL server, which a Python package does not bring"
+NO_SAAS = "the demo sends nothing to services outside this machine, and runs no backend for traces and errors"
 NOT_APPLICABLE: Mapping[str, str] = {
     "performance.caching.layer-configured": NO_REDIS,
     "performance.caching.ttl-values": NO_REDIS,
     "performance.caching.hit-rate-monitored": NO_REDIS,
     "performance.database.indexes": NO_POSTGRESQL,
+    "performance.database.connection-pooling": NO_POSTGRESQL,
     "performance.database.query-performance": NO_POSTGRESQL,
+    "performance.monitoring.apm": NO_SAAS,
+    "performance.monitoring.error-tracking": NO_SAAS,
 }
 """Items that need a server which the demo cannot have, with the reason."""
 

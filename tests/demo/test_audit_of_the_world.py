@@ -40,11 +40,15 @@ FAULTY = {
     "caching.ttl-values": "not_applicable",
     "caching.hit-rate-monitored": "not_applicable",
     "database.indexes": "not_applicable",
+    "database.connection-pooling": "not_applicable",
     "database.query-performance": "not_applicable",
     "database.backup-strategy": "fail",
     "api-client.connection-pooling": "pass",
     "api-client.timeouts": "fail",
+    "api-client.retries": "pass",
+    "monitoring.apm": "not_applicable",
     "monitoring.centralized-logging": "pass",
+    "monitoring.error-tracking": "not_applicable",
     "monitoring.alerts": "fail",
 }
 """What each item comes to in the faulty world."""

@@ -25,7 +25,8 @@ HEADINGS = {"Pass", "Fail", "Inconclusive", "Source"}
 KNOWN_HEADINGS = HEADINGS | {"Error", "Needs"}
 UNITS = re.compile(
     r"_(?:s|ms|days|hours|bytes|bits|percent|ratio|count)\b|"
-    r"\b(?:seconds?|days?|hours?|bits?|bytes?|characters?|percent|requests?|fields?|networks?|addresses|ports?|keys?|per)\b",
+    r"\b(?:seconds?|minutes?|days?|hours?|bits?|bytes?|characters?|percent|ratio|share|count|per)\b|"
+    r"\b(?:requests?|fields?|networks?|addresses|ports?|keys?|rows?|connections?|spans?|servers?|zones?|replicas?)\b",
     re.IGNORECASE,
 )
 
