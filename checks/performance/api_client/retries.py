@@ -82,7 +82,7 @@ def judge(code: Code, found: Sequence[Policy], wanted: RetryParameters) -> Itera
         yield Finding.of(
             False,
             subject=f"{code.repository}:{first.location}",
-            observed=f"{len(sending)} places send requests, and none is sent again",
+            observed=f"{len(sending)} {'place sends' if len(sending) == 1 else 'places send'} requests, none is sent again",
             expected=_expected(wanted),
             message=f"{code.repository} sends requests ({first.shown}) and repeats none that fails for a moment; "
             "send them through one policy of retries",
