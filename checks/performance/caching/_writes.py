@@ -152,7 +152,7 @@ def find_uses(repository: Repository, repositories: Repositories) -> Uses:
 def _called(call: Match) -> tuple[str, str]:
     """On what, and which method in lower case."""
     receiver, _, method = "".join(call.capture("FUNCTION").split()).rpartition(".")
-    return receiver.removesuffix("?"), method.lower()
+    return receiver.rstrip("?!"), method.lower()
 
 
 def _is_redis(call: Match, imports: Mapping[str, str]) -> bool:

@@ -166,6 +166,28 @@ def test_a_cluster_that_names_impossible_nodes_is_asked_at_the_declared_one_alon
         look(peer, mode="cluster")
 
 
+def test_a_cluster_before_redis_7_is_found_by_its_slots() -> None:
+    places: list[int] = []
+
+    def behave(connection: socket.socket, _: int) -> None:
+        answers = {
+            b"SHARDS": b"-ERR Unknown subcommand or wrong number of arguments for 'shards'\r\n",
+            b"SLOTS": b"*1\r\n*3\r\n:0\r\n:16383\r\n*3\r\n" + bulk(b"127.0.0.1") + b":%d\r\n" % places[0] + bulk(b"id"),
+            b"CLUSTER": bulk(b"cluster_state:ok\r\ncluster_slots_ok:16384\r\n"),
+            b"PING": b"+PONG\r\n",
+        }
+        while received := connection.recv(65536):
+            answer = next((text for name, text in answers.items() if name in received), bulk(INFO))
+            connection.sendall(answer)
+
+    with server(behave) as peer:
+        places.append(peer.port)
+        found = look(peer, mode="cluster")
+
+    assert "cluster_slots_ok=16384" in repr(found)
+    assert f"address='127.0.0.1:{peer.port}'" in repr(found)
+
+
 def test_a_scan_that_never_ends_is_ended() -> None:
     """Every SCAN has a next cursor and no key: the rounds are counted."""
 

@@ -64,6 +64,8 @@ CALLS = [
     ("a.ts", JS + "await client.setEx(`order:${order.id}`, 300, value);", ("setex", "order:*", True)),
     ("a.ts", JS + "await redis.hset(`cart:${id}`, 'a', 1);", ("hset", "cart:*", False)),
     ("a.ts", JS + "await redis.del(`order:${id}`);", ("del", "order:*", False)),
+    ("a.ts", JS + "await this.client!.set(`order:${id}`, v);", ("set", "order:*", False)),
+    ("a.ts", JS + "await client?.set(`order:${id}`, v, options);", ("set", "order:*", True)),
     ("a.ts", JS + "await redis.unlink(orderKey(id));", ("unlink", "<orderKey()>", False)),
     ("a.ts", JS + "const key = `order:${id}`;\nawait redis.set(key, value);", ("set", "order:*", False)),
     ("a.ts", JS + "await redis.set(KEYS.rates, value);", ("set", "<KEYS.rates>", False)),
