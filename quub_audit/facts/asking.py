@@ -207,10 +207,10 @@ class Postgres(Protocol):
     """PostgreSQL 13 and newer: named questions to the catalogue, in a read-only transaction with a time-out."""
 
     def rows(self, database: Database, question: str) -> tuple[Mapping[str, Any], ...]:
-        """The answer of one of the connector's named questions (`indexes`, `activity` ...), by column name.
+        """The answer of one of the connector's named questions (`indexes`, `sessions` ...), by column name.
 
-        Raises Denied naming the role that is missing (`pg_monitor`), Unreachable, TimedOut, NotTls, Unsupported
-        (an extension is not there), Malformed.
+        Raises Denied naming the role that is missing (`pg_monitor`), Absent (no such database), Unreachable, TimedOut,
+        Throttled (no connection left), NotTls, Unsupported (an extension is not there), Malformed, Refused.
         """
 
 

@@ -27,7 +27,9 @@ COVERING = ("btree", "hash")
 
 DECLARED = re.compile(r"(?:(?P<schema>[^.()]+)\.)?(?P<name>[^.()]+?)\s*(?:\((?P<columns>[^()]+)\))?")
 FULL_READ = 0.5
-"""A sequential scan that reads less than this share of the rows, on average, was ended early by a LIMIT."""
+"""Share of `min_rows` below which a sequential scan, on average, was ended early by a LIMIT. No share of the table's
+own rows: each worker of a parallel scan is counted as a scan, and a table may have grown since.
+"""
 
 
 class IndexParameters(Parameters):
