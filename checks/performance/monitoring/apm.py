@@ -1,23 +1,34 @@
 """Traces of this service, in this environment, arrive at the APM now.
 
 Pass          a declared backend took at least `min_spans` spans or transactions of the service in `window_s`, of this environment where spans name one, and of `version` where that is set; or AWS X-Ray counts requests of it
-Fail          nothing of the service arrived in `silent_s`, or only of other environments, or not of `version`
+Fail          nothing of the service arrived in `silent_s`, or only of other environments, or not of `version`; the code depends on an agent and nothing loads it, or loads it after the libraries that it must instrument; a setting of production turns it off, or samples nothing
 Inconclusive  no backend is declared and X-Ray knows nothing of the service; nothing arrived in `window_s`, but earlier
-Error         the backend cannot be asked, or refuses its credentials
-Needs         of the backend credentials that may read traces; `xray:GetServiceGraph`
+Error         the backend cannot be asked, or refuses its credentials; a checkout cannot be read
+Needs         of the backend credentials that may read traces; `xray:GetServiceGraph`; a checkout of the code
 Source        the guide, Monitoring; AWS Well-Architected, OPS 8
 
-Datadog is asked for retained spans, New Relic for transactions of the application; Jaeger and Tempo for the newest 200 traces. Only counts, moments, versions and environments of spans are kept.
+Datadog is asked for retained spans, New Relic for transactions of the application; Jaeger and Tempo for the newest 200 traces. Only counts, moments, versions and environments of spans are kept. What the code says can fail the item, and never passes it.
 Warned of: spans that name no environment, so that those of another may be among them.
 """  # noqa: E501  each line is a paragraph of the page
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from pydantic import Field
 
+from quub_audit.checks.performance.monitoring._agents import (
+    Agent,
+    File,
+    depended_on,
+    import_patterns,
+    is_started,
+    loads_first,
+    startup_files,
+    switched_off,
+)
 from quub_audit.sdk import (
     ApmBackend,
     Aws,
@@ -25,13 +36,48 @@ from quub_audit.sdk import (
     Environment,
     Finding,
     Grade,
+    Match,
     Parameters,
     Region,
+    Repositories,
+    Repository,
     Telemetry,
     Traces,
     check,
     cut,
 )
+
+AGENTS = (
+    Agent(package="dd-trace", module="dd-trace"),
+    Agent(package="newrelic", module="newrelic", launchers=("newrelic-admin run-program",)),
+    Agent(package="elastic-apm-node", module="elastic-apm-node"),
+    Agent(package="@opentelemetry/sdk-node", module="@opentelemetry/sdk-node"),
+    Agent(
+        package="@opentelemetry/auto-instrumentations-node",
+        module="@opentelemetry/auto-instrumentations-node",
+    ),
+    Agent(package="ddtrace", module="ddtrace", launchers=("ddtrace-run",)),
+    Agent(package="elastic-apm", module="elasticapm"),
+    Agent(package="opentelemetry-distro", module="opentelemetry", launchers=("opentelemetry-instrument",)),
+)
+
+INSTRUMENTED = (
+    *("express", "fastify", "koa", "@nestjs/core", "http", "https", "axios", "pg", "mysql2", "mongoose", "redis"),
+    *("ioredis", "undici", "flask", "django", "fastapi", "psycopg", "psycopg2", "sqlalchemy", "requests", "httpx"),
+)
+"""Modules that an agent can instrument only when it comes first; of both languages."""
+
+_IS = r"[\"']?\s*[,:=]?\s*([\"']?value[\"']?\s*[:=]\s*)?[\"']?"
+"""Between a variable and its value: in a Dockerfile, a manifest of Kubernetes, a task definition, Terraform."""
+_NOTHING = r"0(\.0+)?(?![\w.])"
+SWITCHES: Mapping[str, re.Pattern[str]] = {
+    "OTEL_TRACES_SAMPLER is always_off": re.compile(rf"OTEL_TRACES_SAMPLER{_IS}always_off"),
+    "OTEL_TRACES_SAMPLER_ARG is 0": re.compile(rf"OTEL_TRACES_SAMPLER_ARG{_IS}{_NOTHING}"),
+    "OTEL_SDK_DISABLED is true": re.compile(rf"OTEL_SDK_DISABLED{_IS}true", re.IGNORECASE),
+    "DD_TRACE_ENABLED is false": re.compile(rf"DD_TRACE_ENABLED{_IS}(false|0)(?![\w.])", re.IGNORECASE),
+    "DD_TRACE_SAMPLE_RATE is 0": re.compile(rf"DD_TRACE_SAMPLE_RATE{_IS}{_NOTHING}"),
+    "NEW_RELIC_ENABLED is false": re.compile(rf"NEW_RELIC_ENABLED{_IS}(false|0)(?![\w.])", re.IGNORECASE),
+}
 
 
 class ApmParameters(Parameters):
@@ -116,3 +162,34 @@ def xray(subject: Region, aws: Aws, environment: Environment, clock: Clock, want
         expected=f"requests of {environment.service} within {minutes:g} minutes",
         grade=Grade.LIVE,
     )
+
+
+@check("The agent is loaded first, and on", each=Repository)
+def agent(subject: Repository, repositories: Repositories) -> Iterator[Finding]:
+    """Fails alone: that an agent is loaded does not show that anything arrives."""
+    agents = depended_on(subject, repositories, AGENTS)
+    if not agents:
+        return
+    patterns = import_patterns([*(each.module for each in agents), *INSTRUMENTED])
+    imports = repositories.search(subject, patterns=patterns).matches
+    yield from judge_agents(subject.name, agents, imports, startup_files(subject, repositories))
+
+
+def judge_agents(
+    repository: str, agents: Sequence[Agent], imports: Sequence[Match], startup: Sequence[File]
+) -> Iterator[Finding]:
+    """One that nothing loads, that comes too late, or that a setting turns off."""
+    packages = cut(each.package for each in agents)
+    expected = "an agent that is loaded before everything else"
+    if not any(is_started(each, startup) for each in agents):
+        places = [loads_first(each, imports, INSTRUMENTED) for each in agents]
+        late = next((place for _, place in places if place), None)
+        if not any(is_first for is_first, _ in places):
+            observed = f"{packages} is loaded after what it must instrument" if late else f"nothing loads {packages}"
+            yield Finding.of(
+                False, subject=f"{repository}: {packages}", observed=observed, expected=expected, location=late
+            )
+    for what, place in switched_off(startup, SWITCHES):
+        yield Finding.of(
+            False, subject=f"{repository}:{place.file}", observed=what, expected="traces that are sent", location=place
+        )

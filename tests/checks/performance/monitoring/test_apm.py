@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from quub_audit.model.result import ItemResult
 from quub_audit.model.status import FindingStatus, Status
 from quub_audit.sdk import Grade, Traces
 from quub_audit.testing import audit_item
+from tests.worlds.checkout import Checkout
 from tests.worlds.cloud import Cloud
 from tests.worlds.front import Asked, Told, front_of, json_answer
 from tests.worlds.saas import PII, Reported, Saas
@@ -135,3 +137,90 @@ def test_x_ray_counts_where_it_knows_the_service(emulator: str, services: list[d
         assert front.count("xray POST /ServiceGraph") == 1
 
     assert result.status is status, result.reason
+
+
+# In a repository
+
+
+def code(path: Path, files: dict[str, str | bytes | None]) -> ItemResult:
+    checkout = Checkout(path / "app")
+    checkout.commit(files)
+    environment = Environment(service="orders", name="production", stage="production", repositories=(checkout.target,))
+    return audit_item(ITEM, environment)
+
+
+NODE = '{"dependencies": {"dd-trace": "^5", "express": "^4"}}'
+FIRST = 'import tracer from "dd-trace";\nimport express from "express";\n'
+LATE = 'import express from "express";\nimport tracer from "dd-trace";\n'
+OTEL = '{"dependencies": {"@opentelemetry/sdk-node": "^1"}}'
+
+
+@pytest.mark.parametrize(
+    ("files", "fails"),
+    [
+        ({"package.json": NODE, "src/main.ts": 'import express from "express";\n'}, ["nothing loads dd-trace"]),
+        ({"package.json": NODE, "src/main.ts": FIRST}, []),
+        ({"package.json": NODE, "src/main.ts": LATE}, ["loaded after"]),
+        ({"package.json": NODE, "src/main.ts": LATE, "Dockerfile": "CMD node -r dd-trace/init main.js\n"}, []),
+        ({"package.json": NODE, "src/main.ts": LATE, "src/tracer.ts": 'import "dd-trace/init";\n'}, []),
+        (
+            {"package.json": NODE, "main.js": 'const pg = require("pg");\nrequire("dd-trace").init();\n'},
+            ["loaded after"],
+        ),
+        ({"package.json": NODE, "main.js": 'require("dd-trace").init();\nconst pg = require("pg");\n'}, []),
+        (
+            {"package.json": NODE, "compose.yml": "command: [node, --require, dd-trace/init, main.js]\n"},
+            [],
+        ),
+        (
+            {"package.json": NODE, "main.ts": FIRST, "Dockerfile": "ENV DD_TRACE_ENABLED=false\n"},
+            ["DD_TRACE_ENABLED is false"],
+        ),
+        ({"package.json": NODE, "main.ts": FIRST, "Dockerfile": "ENV DD_TRACE_SAMPLE_RATE=0.1\n"}, []),
+        ({"package.json": NODE, "main.ts": FIRST, "compose.dev.yml": "DD_TRACE_ENABLED: 'false'\n"}, []),
+        (
+            {
+                "package.json": OTEL,
+                "a.ts": 'import { NodeSDK } from "@opentelemetry/sdk-node";',
+                "k8s/app.yaml": "- name: OTEL_TRACES_SAMPLER\n  value: always_off\n",
+            },
+            ["always_off"],
+        ),
+        (
+            {
+                "package.json": OTEL,
+                "a.ts": 'import { NodeSDK } from "@opentelemetry/sdk-node";',
+                "app.tf": 'OTEL_TRACES_SAMPLER_ARG = "0"\n',
+            },
+            ["OTEL_TRACES_SAMPLER_ARG is 0"],
+        ),
+        ({"requirements.txt": "ddtrace>=2\nflask\n", "app.py": "import flask\n"}, ["nothing loads ddtrace"]),
+        (
+            {"requirements.txt": "ddtrace>=2\n", "app.py": "import flask\n", "Procfile": "web: ddtrace-run gunicorn\n"},
+            [],
+        ),
+        ({"requirements.txt": "ddtrace>=2\n", "app.py": "import ddtrace.auto\nimport flask\n"}, []),
+        (
+            {"requirements.txt": "ddtrace>=2\n", "app.py": "from flask import Flask\nimport ddtrace.auto\n"},
+            ["loaded after"],
+        ),
+        ({"package.json": '{"dependencies": {"express": "^4"}}'}, []),
+        ({"package.json": "[]", "pyproject.toml": "\x00"}, []),
+    ],
+)
+def test_an_agent_that_is_not_loaded_first_or_turned_off_fails_and_none_passes(
+    tmp_path: Path, files: dict[str, str | bytes | None], fails: list[str]
+) -> None:
+    result = code(tmp_path, files)
+
+    told = [finding.observed for finding in result.of_status(FAIL)]
+    assert [words in said for words, said in zip(fails, told, strict=True)] == [True] * len(fails), told
+    assert result.of_status(PASS) == ()
+    assert result.status is (Status.FAIL if fails else Status.INCONCLUSIVE)
+
+
+def test_a_checkout_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    missing = Checkout(tmp_path / "gone").target
+    environment = Environment(service="orders", name="production", stage="production", repositories=(missing,))
+
+    assert audit_item(ITEM, environment).status is Status.ERROR

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from quub_audit.model.result import ItemResult
 from quub_audit.model.status import FindingStatus, Status
 from quub_audit.sdk import ErrorTracker, Grade, TrackedProject
 from quub_audit.testing import audit_item
+from tests.worlds.checkout import Checkout
 from tests.worlds.saas import PII, Reported, Saas
 
 ITEM = "performance.monitoring.error-tracking"
@@ -162,3 +164,65 @@ def test_a_token_that_is_refused_is_an_error_that_names_the_scopes(saas: Saas) -
 
     assert result.status is Status.ERROR
     assert "project:read" in result.reason + result.next_step
+
+
+# In a repository
+
+
+def code(path: Path, files: dict[str, str | bytes | None]) -> ItemResult:
+    checkout = Checkout(path / "app")
+    checkout.commit(files)
+    environment = Environment(service="orders", name="production", stage="production", repositories=(checkout.target,))
+    return audit_item(ITEM, environment)
+
+
+NODE = '{"dependencies": {"@sentry/node": "^8", "express": "^4"}}'
+
+
+@pytest.mark.parametrize(
+    ("files", "fails", "warns"),
+    [
+        ({"package.json": NODE}, ["never calls init"], []),
+        ({"package.json": NODE, "src/a.ts": "Sentry.init({ dsn: process.env.DSN, release: v });"}, [], []),
+        ({"package.json": NODE, "src/a.ts": "Sentry.init({ dsn: process.env.DSN });"}, [], ["names no release"]),
+        (
+            {
+                "package.json": NODE,
+                "src/a.ts": "Sentry.init({ dsn: process.env.DSN });",
+                "Dockerfile": "ARG V\nENV SENTRY_RELEASE=$V\n",
+            },
+            [],
+            [],
+        ),
+        ({"package.json": NODE, "src/a.ts": 'Sentry.init({ dsn: "", release });'}, ["empty DSN"], []),
+        ({"package.json": NODE, "src/a.ts": 'Sentry.init({ dsn: x || "", release });'}, [], []),
+        ({"package.json": NODE, "src/a.ts": "Sentry.init({ dsn, release, enabled: false });"}, ["switched off"], []),
+        ({"package.json": NODE, "src/a.ts": "Sentry.init({ dsn, release, sampleRate: 0 });"}, ["sample rate"], []),
+        ({"package.json": NODE, "src/a.ts": "Sentry.init({ dsn, release, tracesSampleRate: 0 });"}, [], []),
+        ({"package.json": NODE, "src/a.ts": "Sentry.init({ dsn, release, sampleRate: 0.5 });"}, [], []),
+        ({"package.json": NODE, "src/a.ts": 'import { init } from "@sentry/node";\ninit({ dsn });'}, [], []),
+        (
+            {"package.json": NODE, "src/a.ts": "Sentry.init({ dsn, release, sendDefaultPii: true });"},
+            [],
+            ["personal data"],
+        ),
+        ({"requirements.txt": "sentry-sdk==2.0\n"}, ["never calls init"], []),
+        (
+            {"requirements.txt": "sentry-sdk==2.0\n", "app.py": "import sentry_sdk\nsentry_sdk.init(dsn=None)\n"},
+            ["empty DSN"],
+            ["names no release"],
+        ),
+        ({"package.json": '{"devDependencies": {"@sentry/node": "^8"}}'}, [], []),
+        ({"package.json": "{", "requirements.txt": "\x00"}, [], []),
+    ],
+)
+def test_an_sdk_that_is_never_initialised_or_sends_nothing_fails_and_none_passes(
+    tmp_path: Path, files: dict[str, str | bytes | None], fails: list[str], warns: list[str]
+) -> None:
+    result = code(tmp_path, files)
+
+    told = [finding.observed for finding in result.of_status(FAIL)]
+    warned = [finding.observed for finding in result.of_status(WARNING)]
+    assert [words in said for words, said in zip(fails, told, strict=True)] == [True] * len(fails)
+    assert [words in said for words, said in zip(warns, warned, strict=True)] == [True] * len(warns)
+    assert result.of_status(PASS) == ()
