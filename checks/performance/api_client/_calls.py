@@ -523,6 +523,8 @@ def read_constants(matches: Iterable[Match]) -> Names:
         if match.pattern == "constant" and match.capture("NAME"):
             key = (match.location.file, last_part(match.capture("NAME")))
             value = match.capture("VALUE")
+            if value == key[1]:
+                continue
             values[key] = value if values.get(key, value) == value else ""
     return Names(values)
 
@@ -565,6 +567,11 @@ all:
 
 SETTINGS = (
     Pattern(name="global", languages=("python",), rule="{kind: global_statement}"),
+    Pattern(
+        name="setting",
+        languages=("python",),
+        rule="{kind: assignment, has: {field: left, regex: '[a-z_][.]timeout$'}}",
+    ),
     Pattern(
         name="setting",
         languages=JS,

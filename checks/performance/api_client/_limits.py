@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from quub_audit.checks.performance.api_client._calls import Call, Code, Site
@@ -248,6 +248,9 @@ def _python(
         for site in layers:
             if site.parts is None:
                 return UNTOLD
+            assigned = next(_assigned_to(site, code), "") if site is call.client else ""
+            if assigned and made is not None:
+                return replace(read(assigned, site, code), by=f"timeout given to {site.name}")
             options = keywords(site.parts)
             if "timeout" in options and (site is call.site or made is not None):
                 told = read(options["timeout"], site, code)
@@ -266,6 +269,15 @@ def _python(
         return default
 
     return limit
+
+
+def _assigned_to(client: Site, code: Code) -> Iterator[str]:
+    """What `client.timeout = ...` gives to a client after it was made; the last word first."""
+    for site in reversed(code.settings):
+        left, _, right = site.text.partition("=")
+        owner = left.strip().rpartition(".")[0].rpartition(".")[2]
+        if site.language == "python" and site.location.file == client.location.file and owner == client.name:
+            yield right.strip()
 
 
 def _seconds(text: str, site: Site, code: Code) -> Limit:

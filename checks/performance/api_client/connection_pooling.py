@@ -108,7 +108,7 @@ def _judge_client(code: Code, site: Site, wanted: PoolingParameters) -> Iterator
 
 def _made_per_call(site: Site, wanted: PoolingParameters) -> str | None:
     """How a client is made too often; empty when it is made once, None when that is not told."""
-    if site.is_in_loop and not site.is_cached:
+    if site.is_in_loop and not site.is_cached and not site.is_kept:
         return "is made in a loop"
     if site.is_kept or site.is_cached or not site.is_in_function or re.search(wanted.once, site.within):
         return ""
@@ -187,6 +187,8 @@ def _judge_node(code: Code, call: Call, node: int | None, wanted: PoolingParamet
             fault = next(filter(None, faults))
             return _finding(code, site, False, f"goes over an agent that {fault}", "share one agent")
         return _untold(code, site, f"goes over an agent from elsewhere ({agent[:40]})")
+    if SPREAD in options or any(each.written.endswith("Agent") or "Agent" in each.text for each in code.settings):
+        return _untold(code, site, "may be given an agent from elsewhere")
     if node is None:
         return _untold(code, site, "goes over the global agent of an untold release of Node")
     return _finding(

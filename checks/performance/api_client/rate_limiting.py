@@ -79,12 +79,16 @@ def judge(code: Code, found: Sequence[Limiter], wanted: RateParameters) -> Itera
         yield Finding.of(
             False,
             subject=f"{code.repository}:{first.location}",
-            observed=f"{len(sending)} {'place sends' if len(sending) == 1 else 'places send'} requests, none is limited",
+            observed=f"{_places(len(sending))} requests, none is limited",
             expected="a rate within the quota of the API, kept by all replicas",
             message=f"{code.repository} sends requests ({first.shown}) at any rate; "
             "send them through a limiter whose counter all replicas share",
             location=first.location,
         )
+
+
+def _places(count: int) -> str:
+    return "1 place sends" if count == 1 else f"{count} places send"
 
 
 def judge_limiter(repository: str, limiter: Limiter, wanted: RateParameters) -> Finding:

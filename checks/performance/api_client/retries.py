@@ -68,26 +68,45 @@ class Policy:
 def code(subject: Repository, repositories: Repositories, wanted: RetryParameters) -> Iterator[Finding]:
     """One finding for each policy; one for the repository when it sends requests and has none."""
     found = look(subject, repositories)
-    yield from judge(found, list(policies(subject, repositories, found)), wanted)
+    repeating = list(policies(subject, repositories, found))
+    hints = () if repeating else repositories.search(subject, patterns=(*_HINTS, *_loops())).matches
+    named = [hint for hint in hints if hint.pattern == "hint" or _is_retry(hint.text)]
+    yield from judge(found, repeating, wanted, hint=named[0].location if named else None)
     yield from unread(subject.name, found.unreadable)
 
 
-def judge(code: Code, found: Sequence[Policy], wanted: RetryParameters) -> Iterator[Finding]:
-    """A finding for each policy; a fail where requests are sent without any; nothing where none are sent."""
+def judge(
+    code: Code, found: Sequence[Policy], wanted: RetryParameters, *, hint: Location | None = None
+) -> Iterator[Finding]:
+    """A finding for each policy; a fail where requests are sent without any; nothing where none are sent.
+
+    `hint` is a place that is about sending again and was not understood: with it, the fail is a warning.
+    """
     for policy in found:
         yield judge_policy(code.repository, policy, wanted)
     sending = [call.site for call in code.calls] or [site for site in code.clients if site.language == "java"]
-    if sending and not found:
+    if sending and not found and hint is not None:
+        yield Finding.warning(
+            subject=f"{code.repository}:{hint}",
+            observed="sends again in a way that the code does not tell",
+            expected=_expected(wanted),
+            location=hint,
+        )
+    elif sending and not found:
         first = sending[0]
         yield Finding.of(
             False,
             subject=f"{code.repository}:{first.location}",
-            observed=f"{len(sending)} {'place sends' if len(sending) == 1 else 'places send'} requests, none is sent again",
+            observed=f"{_places(len(sending))} requests, none is sent again",
             expected=_expected(wanted),
             message=f"{code.repository} sends requests ({first.shown}) and repeats none that fails for a moment; "
             "send them through one policy of retries",
             location=first.location,
         )
+
+
+def _places(count: int) -> str:
+    return "1 place sends" if count == 1 else f"{count} places send"
 
 
 def judge_policy(repository: str, policy: Policy, wanted: RetryParameters) -> Finding:
@@ -163,6 +182,22 @@ _ELSEWHERE = (
         rule="{kind: call_expression, has: {field: function, regex: '^(backoff[.](Retry|RetryNotify)|retry[.]Do)$'}}",
     ),
 )
+
+_HINTS = tuple(
+    Pattern(
+        name="hint",
+        languages=languages,  # type: ignore[arg-type]
+        rule=f"all: [{{kind: {kind}}}, {{has: {{field: name, regex: '(?i-u)retr(y|ies)|back_?off'}}}}]",
+    )
+    for languages, kinds in (
+        (JS, ("function_declaration", "method_definition", "class_declaration")),
+        (("python",), ("function_definition", "class_definition")),
+        (("go",), ("function_declaration", "method_declaration")),
+        (("java",), ("method_declaration", "class_declaration")),
+    )
+    for kind in kinds
+)
+"""Functions and classes that are about sending again, by their names."""
 
 _SLEEPS = r"(?i-u)(sleep|setTimeout|delay|pause|wait|backoff)[A-Za-z_]*[ ]*\(|time[.]After\(|<-[ ]*[a-z.]*(time|after)"
 _REPEATS = r"(?i-u)attempt|retr|tries|try|catch|except|err != nil"
@@ -417,7 +452,7 @@ def _by_hand(
     repository: Repository, repositories: Repositories, loops: Sequence[Match], code: Code
 ) -> Iterator[Policy]:
     files = {call.site.location.file for call in code.calls} | {site.location.file for site in code.clients}
-    kept = [loop for loop in loops if loop.location.file in files and _is_retry(loop.text)]
+    kept = [loop for loop in loops if loop.location.file in files and _is_retry(loop.text) and not _serves(loop.text)]
     if not kept:
         return
     names = sorted({name for loop in kept for name in _called_in_pause(loop.text)})
@@ -430,11 +465,32 @@ def _is_retry(text: str) -> bool:
     return bool(_PAUSE.search(text) and (_SENDS_AGAIN.search(text) or _RETURNS_THEN_CATCHES.search(text)))
 
 
+def _serves(text: str) -> bool:
+    """Whether a loop runs for as long as something is not stopped: it keeps a connection, it repeats no request."""
+    return bool(re.match(r"^(while|for)\b[^{:\n]*(?i:stop|clos|running|connected|cancel|shutdown|done)", text))
+
+
+def _pauses(text: str) -> Iterator[str]:
+    """The arguments of each pause in a loop, and what the loop gives to the names that stand there."""
+    for found in _PAUSE.finditer(text):
+        inner = enclosed(text[found.end() - 1 :]) or ""
+        yield inner
+        for name in re.findall(r"[A-Za-z_]\w*", inner):
+            for given in re.finditer(rf"\b{name}\b[^=\n]*:?=(?!=)\s*(.+)", text):
+                yield given[1]
+
+
+def _is_told(text: str) -> bool:
+    """Whether every pause of a loop is a plain number, or is worked out from numbers within the loop."""
+    plain = r"^(done|resolve|r|_)?[\s,]*[\d_.]+$|^\(?\s*(done|resolve|r|_|\(\))\b.*,\s*[\d_.]+\s*$"
+    return all(re.search(plain, inner.strip(), re.DOTALL) for inner in _pauses(text))
+
+
 def _called_in_pause(text: str) -> tuple[str, ...]:
     """Functions that are called in the arguments of a pause."""
     names: list[str] = []
-    for found in _PAUSE.finditer(text):
-        names.extend(re.findall(r"([A-Za-z_]\w*)\s*\(", enclosed(text[found.end() - 1 :]) or ""))
+    for inner in _pauses(text):
+        names.extend(re.findall(r"([A-Za-z_]\w*)\s*\(", inner))
     return tuple(dict.fromkeys(name for name in names if name not in ("min", "max", "Math", "float", "int")))
 
 
@@ -469,9 +525,9 @@ def _loop_policy(loop: Match, bodies: Sequence[str], names: Names) -> Policy:
     head = text.splitlines()[0]
     counted = _RANGE.match(head) or _BOUND_LOOP.match(head) or _ENDS.search(text)
     attempts = number(counted[1], names, loop.location.file) if counted else math.inf
-    unknown = [name for name in _called_in_pause(text) if not bodies and name not in ("random", "uniform")]
-    grows: bool | None = bool(_GROWS.search(whole)) or (None if unknown else False)
-    jitter: bool | None = bool(_RANDOM.search(whole)) or (None if unknown else False)
+    is_told = bool(bodies) or _is_told(text)
+    grows: bool | None = bool(_GROWS.search(whole)) or (False if is_told else None)
+    jitter: bool | None = bool(_RANDOM.search(whole)) or (False if is_told else None)
     line = head.strip()[:SHOWN_CHARACTERS]
     return Policy(
         location=loop.location,

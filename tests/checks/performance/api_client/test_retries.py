@@ -205,6 +205,40 @@ def test_what_a_policy_takes_from_elsewhere_is_warned_of(tmp_path: Path, name: s
     assert result.status is Status.INCONCLUSIVE
 
 
+def test_a_pause_that_another_function_works_out_is_read_there(tmp_path: Path) -> None:
+    code = (
+        "import time, requests, random\nclass A:\n    def get(self):\n        for attempt in range(3):\n"
+        "            try:\n                return requests.get(url)\n            except IOError:\n"
+        "                delay_s = self._pause(attempt)\n                time.sleep(delay_s)\n\n"
+        "    def _pause(self, attempt):\n        return random.random() * 2 ** attempt\n"
+    )
+
+    result = audit("retries", committed(tmp_path, {"a.py": code}))
+
+    assert told(result) == [("pass", "a.py:4")]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def send_with_retries():\n    requests.get(url)",
+        "def f():\n    for attempt in range(3):\n        requests.get(url)\n        time.sleep(settings.pause)",
+    ],
+)
+def test_what_repeats_in_a_way_that_was_not_understood_is_warned_of(tmp_path: Path, code: str) -> None:
+    result = audit("retries", committed(tmp_path, {"a.py": REQUESTS + code + "\n"}))
+
+    assert [status for status, _ in told(result)] == ["warning"]
+
+
+def test_a_loop_that_keeps_a_connection_is_no_policy(tmp_path: Path) -> None:
+    code = "while not self.stopped:\n    try:\n        requests.get(url)\n    except IOError:\n        time.sleep(5)  # retry"  # noqa: E501
+
+    result = audit("retries", committed(tmp_path, {"a.py": REQUESTS + code + "\n"}))
+
+    assert FAIL not in [finding.status for finding in result.findings if "has no end" in finding.observed]
+
+
 @pytest.mark.parametrize(
     "code",
     [

@@ -123,6 +123,12 @@ BOUNDED = [
         "9 s",
     ),
     ("a.py", "from urllib.request import urlopen\nurlopen(url, timeout=3)", "3 s"),
+    (
+        "a.py",
+        "from urllib.request import urlopen\nclass A:\n    def __init__(self, timeout: int = 12):\n"  # noqa: ISC004
+        "        self.timeout = timeout\n\n    def read(self):\n        urlopen(url, timeout=self.timeout)",
+        "12 s",
+    ),
     ("a.py", REQUESTS + "def read(timeout: int = 11):\n    return requests.get(url, timeout=timeout)", "11 s"),
     ("a.go", GO + "var c = &http.Client{Timeout: 10 * time.Second}\nfunc f(r *http.Request) { c.Do(r) }", "10 s"),
     (
@@ -203,6 +209,7 @@ UNBOUNDED = [
     ("a.py", HTTPX + "httpx.get(url, timeout=None)", 2),
     ("a.py", HTTPX + "client = httpx.Client(timeout=None)\nclient.get(url)", 3),
     ("a.py", HTTPX + "client = httpx.Client(timeout=httpx.Timeout(None))\nclient.get(url)", 3),
+    ("a.py", HTTPX + "client = httpx.Client()\nclient.timeout = httpx.Timeout(60)\nclient.get(url)", 4),
     ("a.py", AIOHTTP + "session = aiohttp.ClientSession()\nasync def f():\n    await session.get(url)", 4),
     ("a.py", "import urllib3\nhttp = urllib3.PoolManager()\nhttp.request('GET', u)", 3),
     ("a.py", "from urllib.request import urlopen\nurlopen(url)", 2),
