@@ -87,8 +87,11 @@ class Alarm:
 
     @property
     def sign(self) -> Sign | None:
-        """The vital sign that it watches."""
-        return sign_of(str(metric.get("MetricName")) for metric in self.metrics)
+        """The vital sign that it watches, in this account or another, by its metrics or by what it searches for."""
+        queries = self.entry.get("Metrics") or ()
+        named = [query.get("MetricStat", {}).get("Metric", {}).get("MetricName") for query in queries]
+        searched = [query.get("Expression") for query in queries]
+        return sign_of(str(text) for text in (self.entry.get("MetricName"), *named, *searched) if text)
 
     @property
     def actions(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ Needs         `cloudwatch:DescribeAlarms`, `ListMetrics`, `sns:ListSubscriptions
 Source        the guide, CloudWatch Alarms; AWS Well-Architected, REL 6 and OPS 8; OWASP ASVS v5.0.0-16.3.3 and 16.3.4
 
 What an alert watches is told by its metrics, or by a label `category` of a rule. Alarms that only scale are none. Metrics of load balancers that are silent while nothing happens count as seen where requests are counted.
-Warned of: broken alerts of no vital sign, counters of errors that were never seen, an Alertmanager whose default receiver tells nobody, a mean where a percentile would show the tail. Whether a threshold of a rule or an expression is ever crossed is not judged here.
+Warned of: broken alerts of no vital sign, counters of errors that were never seen, an Alertmanager whose default receiver tells nobody, a mean where a percentile would show the tail, an alarm of availability that takes missing data for health. Whether a threshold of a rule or an expression is ever crossed is not judged here.
 """  # noqa: E501  each line is a paragraph of the page
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from quub_audit.sdk import (
     subjects,
 )
 
-METRICS_AT_ONCE = 50
+METRICS_AT_ONCE = 20
 """Names of metrics in one query, which travels in a URL."""
 
 GOOD_ALARM = "can fire in time and reaches somebody"
@@ -128,12 +128,23 @@ def alarm(subject: Alarm, aws: Aws, clock: Clock, wanted: AlertParameters) -> It
             observed=f"takes the Average of {subject.entry['MetricName']}, which hides slow requests among quick ones",
             expected="an extended statistic, such as p99",
         )
+    if takes_silence_for_health(subject):
+        yield Finding.warning(
+            subject=subject.arn,
+            observed=f"takes missing data for health (TreatMissingData: {subject.entry['TreatMissingData']})",
+            expected="TreatMissingData: breaching, since what is down sends nothing",
+        )
 
 
 def takes_mean(alarm: Alarm) -> bool:
     """Whether the tail of a latency is hidden."""
     metric = str(alarm.entry.get("Namespace")), str(alarm.entry.get("MetricName"))
     return metric in MILLISECONDS | SECONDS and alarm.entry.get("Statistic") == "Average"
+
+
+def takes_silence_for_health(alarm: Alarm) -> bool:
+    """Whether an alarm of availability stays quiet when nothing is left that sends data."""
+    return alarm.sign == "availability" and alarm.entry.get("TreatMissingData") in ("notBreaching", "ignore")
 
 
 # Prometheus

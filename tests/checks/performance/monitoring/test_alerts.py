@@ -30,6 +30,7 @@ from quub_audit.checks.performance.monitoring.alerts import (
     read_rule,
     takes_anything,
     takes_mean,
+    takes_silence_for_health,
 )
 from quub_audit.model.environment import AlertmanagerServer, Environment, PrometheusServer
 from quub_audit.model.result import ItemResult
@@ -208,6 +209,21 @@ def test_only_a_mean_of_latency_hides_its_tail() -> None:
     assert takes_mean(alarm(MetricName="TargetResponseTime", Statistic="Average"))
     assert not takes_mean(alarm(MetricName="TargetResponseTime", Statistic=(), ExtendedStatistic="p99"))
     assert not takes_mean(alarm(Namespace="AWS/ECS", MetricName="CPUUtilization", Statistic="Average"))
+
+
+def test_an_alarm_of_availability_must_not_take_silence_for_health() -> None:
+    assert takes_silence_for_health(alarm(MetricName="HealthyHostCount", TreatMissingData="notBreaching"))
+    assert not takes_silence_for_health(alarm(MetricName="HealthyHostCount", TreatMissingData="breaching"))
+    assert not takes_silence_for_health(alarm(TreatMissingData="notBreaching"))
+
+
+def test_metrics_of_other_accounts_and_searches_tell_what_is_watched_and_are_not_looked_for_here() -> None:
+    metric = {"Namespace": "AWS/ApplicationELB", "MetricName": "TargetResponseTime", "Dimensions": BALANCER}
+    elsewhere = alarm(MetricName=(), Metrics=[{"AccountId": "444455556666", "MetricStat": {"Metric": metric}}])
+    search = alarm(MetricName=(), Metrics=[{"Expression": "SEARCH('HTTPCode_Target_5XX_Count', 'Sum')"}])
+
+    assert (elsewhere.sign, elsewhere.metrics) == ("latency", ())
+    assert (search.sign, search.metrics) == ("error_rate", ())
 
 
 @pytest.mark.parametrize(
