@@ -114,7 +114,7 @@ def _version_for(database: Database, name: str, asked: CatalogueQuestion, identi
     if asked.needs_statistics and not identity["can_read_statistics"]:
         role = identity["role"]
         raise Denied(
-            f"{database}: {name} of other roles would be left out for {role}, which is not in pg_monitor",
+            f"{database}: a part of {name} would be hidden from {role}, which is not in pg_monitor",
             permission="pg_monitor",
             next_step=f"GRANT pg_monitor TO {role}",
         )
