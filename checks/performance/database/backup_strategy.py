@@ -68,7 +68,7 @@ class BackupStrategyParameters(Parameters):
     """Days for which automated backups are kept, and dumps. The guide; RDS takes 35 at most."""
 
     rpo_min: float = Field(default=15, gt=0)
-    """Minutes of work that may be lost in a database. RDS secures its log every 300 seconds; house rule: thrice that."""
+    """Minutes of work that may be lost in a database. RDS keeps its log every 300 seconds; house rule: thrice that."""
 
     min_dump_bytes: int = Field(default=1024, ge=1)
     """Bytes below which a dump is none. An empty archive of gzip has 20, a dump without a table about 500."""
