@@ -1,20 +1,21 @@
 """Each vital sign of the service has an alert that sees data, can fire, and reaches people.
 
 Pass          every sign of `signs` has an alert of CloudWatch or Prometheus that can fire and reaches somebody, and no alert of a vital sign is broken
-Fail          a sign has no such alert; an alarm of a sign can never fire (its metric does not exist, it names no dimensions, no series has them, it has had no data for `hours_without_data`), is laxer than `max_errors_per_minute`, `max_latency_s` or `max_delay_s`, has its actions disabled, or leads to no confirmed subscription; a rule of Prometheus fails to evaluate or reads metrics that are not there; Prometheus has rules and knows no Alertmanager; no route of an Alertmanager leads to a receiver that tells anybody; a silence mutes everything
+Fail          a sign has no such alert; an alarm of a sign can never fire (its metric does not exist, it names no dimensions, no series has them, it has had no data for `hours_without_data`), is laxer than `max_errors_per_minute`, `max_latency_s` or `max_delay_s`, has its actions disabled, or leads to no confirmed subscription; a rule of Prometheus fails to evaluate, or has not been evaluated for as long; Prometheus has rules and knows no Alertmanager; no route of an Alertmanager leads to a receiver that tells anybody; a silence mutes everything
 Inconclusive  neither CloudWatch nor Prometheus has an alert, and none is declared to have
 Error         alarms, their topics, a Prometheus or an Alertmanager cannot be asked; an Alertmanager is declared without the Prometheus that feeds it
 Needs         `cloudwatch:DescribeAlarms`, `ListMetrics`, `sns:ListSubscriptionsByTopic`; of Prometheus and Alertmanager read access to their HTTP APIs
 Source        the guide, CloudWatch Alarms; AWS Well-Architected, REL 6 and OPS 8; OWASP ASVS v5.0.0-16.3.3 and 16.3.4
 
 What an alert watches is told by its metrics, or by a label `category` of a rule. Alarms that only scale are none. Metrics of load balancers that are silent while nothing happens count as seen where requests are counted.
-Warned of: broken alerts of no vital sign, counters of errors that were never seen, an Alertmanager whose default receiver tells nobody, a mean where a percentile would show the tail, an alarm of availability that takes missing data for health. Whether a threshold of a rule or an expression is ever crossed is not judged here.
+A rule that reads metrics of which there is no series counts for no sign.
+Warned of: broken alerts of no vital sign, rules without series, an Alertmanager whose default receiver tells nobody, a mean where a percentile would show the tail, an alarm of availability that takes missing data for health. Whether a threshold of a rule or an expression is ever crossed is not judged here.
 """  # noqa: E501  each line is a paragraph of the page
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -264,8 +265,8 @@ def read_rule(server: str, rule: Rule, present: set[str], now: datetime, wanted:
         defects.append(f"it was last evaluated {age.total_seconds() / 3600:.1f} h ago")
     needed = metrics_of(rule.query)
     if needed and not present.intersection(needed) and "absent" not in rule.query:
-        # Many libraries make a counter of errors only when the first one happens.
-        (doubts if sign == "error_rate" else defects).append(f"there is no series of {cut(needed)}")
+        # Stock rules cover what a system may not have, and many libraries make a counter when it first counts.
+        doubts.append(f"there is no series of {cut(needed)}")
     return Alert(name=f"{server}: {rule.group}/{rule.name}", sign=sign, defects=tuple(defects), doubts=tuple(doubts))
 
 
@@ -336,7 +337,7 @@ def judge_signs(environment: Environment, alerts: Sequence[Alert], wanted: Alert
 def judge_sign(subject: str, alerts: Sequence[Alert]) -> Finding:
     """At least one without a defect."""
     good = [each.name for each in alerts if not each.defects and not each.doubts]
-    reasons: Mapping[str, str] = {each.name: (each.defects or each.doubts or ("",))[0] for each in alerts}
+    reasons = {each.name: "; ".join((*each.defects, *each.doubts)) for each in alerts}
     broken = cut(f"{name} ({why})" for name, why in reasons.items())
     return Finding.of(
         bool(good),
