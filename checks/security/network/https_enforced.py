@@ -334,10 +334,11 @@ def judge_rules(subject: str, port: int, rules: Sequence[Mapping[str, Any]]) -> 
     if not rules:
         raise ValueError(f"{subject}: no rule; expected at least the default one")
     faults = [fault for rule in rules for fault in _rule_faults(rule)]
+    counted = f"{len(rules)} {'rule' if len(rules) == 1 else 'rules'}"
     return Finding.of(
         not faults,
         subject=subject,
-        observed=f"HTTP:{port} {cut(faults)}" if faults else f"HTTP:{port} forwards nothing in {len(rules)} rules",
+        observed=f"HTTP:{port} {cut(faults)}" if faults else f"HTTP:{port} forwards nothing in {counted}",
         expected="every rule redirects to HTTPS or refuses",
     )
 
