@@ -144,6 +144,8 @@ class Names:
         own = self.by_place.get((file, last))
         if own is not None:
             return own
+        if last.islower() and re.fullmatch(r"((self|this|cls)\.)?\w+", name):
+            return ""  # a parameter or field of that very place, not a constant of another file
         others = {text for (_, known), text in self.by_place.items() if known == last}
         return others.pop() if len(others) == 1 else ""
 

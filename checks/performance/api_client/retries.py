@@ -525,6 +525,8 @@ def _loop_policy(loop: Match, bodies: Sequence[str], names: Names) -> Policy:
     head = text.splitlines()[0]
     counted = _RANGE.match(head) or _BOUND_LOOP.match(head) or _ENDS.search(text)
     attempts = number(counted[1], names, loop.location.file) if counted else math.inf
+    if attempts is not None and attempts < 1:
+        attempts = None  # a name that switches it off somewhere and gets its number elsewhere
     is_told = bool(bodies) or _is_told(text)
     grows: bool | None = bool(_GROWS.search(whole)) or (False if is_told else None)
     jitter: bool | None = bool(_RANDOM.search(whole)) or (False if is_told else None)

@@ -221,6 +221,9 @@ def test_a_pause_that_another_function_works_out_is_read_there(tmp_path: Path) -
 @pytest.mark.parametrize(
     "code",
     [
+        "class A:\n    def __init__(self, n):\n        self.max_tries = n or 0\n        self.max_tries = 0\n\n"  # noqa: ISC004
+        "    def get(self):\n        while True:\n            attempt += 1\n            requests.get(url)\n"
+        "            if attempt >= self.max_tries: raise\n            time.sleep(random.random() * 2 ** attempt)",
         "def send_with_retries():\n    requests.get(url)",
         "def f():\n    for attempt in range(3):\n        requests.get(url)\n        time.sleep(settings.pause)",
     ],

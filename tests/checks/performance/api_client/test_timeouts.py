@@ -364,6 +364,15 @@ def test_a_name_with_two_values_in_other_files_stands_for_neither() -> None:
     assert (number("LIMIT", names, "a.ts"), number("LIMIT", names, "c.ts")) == (7.0, None)
 
 
+def test_a_parameter_is_not_taken_for_a_value_of_another_file() -> None:
+    names = Names({("a.py", "timeout"): "7", ("a.py", "TIMEOUT_S"): "8"})
+
+    assert number("timeout", names, "b.py") is None
+    assert number("self.timeout", names, "b.py") is None
+    assert number("limits.timeout", names, "b.py") == 7
+    assert number("TIMEOUT_S", names, "b.py") == 8
+
+
 def test_a_name_that_stands_for_itself_comes_to_nothing() -> None:
     assert number("a", Names({("a.ts", "a"): "b", ("a.ts", "b"): "a"}), "a.ts") is None
 
