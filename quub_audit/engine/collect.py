@@ -163,6 +163,9 @@ def fold(item: Item, findings: Sequence[Finding]) -> Fold:
             f"the checklist asks for {item.min_evidence.value} evidence",
             grade=grade,
         )
+    warnings = [finding for finding in findings if finding.status is FindingStatus.WARNING]
+    if warnings:
+        return Fold(status=Status.INCONCLUSIVE, reason=f"nothing could be judged: {_first_and_count(warnings)}")
     return Fold(status=Status.INCONCLUSIVE, reason="nothing to look at was found")
 
 
@@ -500,7 +503,8 @@ def _best_grade(findings: Iterable[Finding]) -> Grade | None:
 
 def _first_and_count(findings: Sequence[Finding]) -> str:
     first = min(findings, key=lambda finding: (finding.check, finding.subject))
-    text = first.message or f"{first.subject}: {first.observed}, expected {first.expected}"
+    expected = f", expected {first.expected}" if first.expected else ""
+    text = first.message or f"{first.subject}: {first.observed}{expected}"
     return text if len(findings) == 1 else f"{text} (and {len(findings) - 1} more)"
 
 

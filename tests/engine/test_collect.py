@@ -178,6 +178,18 @@ def test_nothing_seen_is_inconclusive_and_blocks() -> None:
     assert result.exit_code is ExitCode.INCONCLUSIVE
 
 
+def test_warnings_alone_are_inconclusive_and_say_what_was_seen() -> None:
+    item = judge_item(
+        Finding.warning(subject="orders", observed="statistics are an hour old", expected="a day or more"),
+        Finding.warning(subject="users", observed="statistics are off"),
+    )
+
+    assert item.status is Status.INCONCLUSIVE
+    assert item.reason == (
+        "nothing could be judged: orders: statistics are an hour old, expected a day or more (and 1 more)"
+    )
+
+
 def test_a_pass_below_the_floor_says_where_it_was_seen() -> None:
     item = judge_item(finding(PASS, grade=Grade.REPOSITORY))
 
