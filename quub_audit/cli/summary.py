@@ -158,7 +158,10 @@ def _attention(view: View, items: Mapping[str, ItemResult], columns: int) -> Ite
         for warning in item.of_status(FindingStatus.WARNING):
             said = warning.message or warning.observed
             lines += folded(
-                "  ", f"{item.id}: {warning.subject}: {said}", columns, lead=Styled("warning  ", "doubtful")
+                "  ",
+                f"{item.id}: {said if said.startswith(warning.subject) else f'{warning.subject}: {said}'}",
+                columns,
+                lead=Styled("warning  ", "doubtful"),
             )
     if lines:
         yield [Styled("Does not block", "strong")]
