@@ -448,7 +448,7 @@ def canonical(written: str, imports: Mapping[str, Import]) -> str:
 # Written for ASCII: ast-grep compiles a rule anew for every file, and classes of Unicode are slow to compile.
 _CONSTANT = (
     "(?i-u)time_?out|deadline|ttl|wait|delay|limit|retr|attempt|option|config|setting|signal|default|back_?off|_?ms$"
-    "|second|agent|dispatcher|duration|interval|policy|adapter|_s$|max|min"
+    "|second|agent|dispatcher|duration|interval|policy|adapter|pause|quota|rate|_s$|max|min"
 )
 _VALUE = (
     r"""^["']?[0-9]|^\{|^\([ \n]*[0-9.]|^\(?[A-Za-z0-9_.$]*[ ]*\*|AbortSignal|[Tt]imeout"""

@@ -11,8 +11,9 @@ Source        the guide, API Client; RFC 6585, section 4; OWASP ASVS 5.0, 2.4.1;
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from pydantic import Field
@@ -167,11 +168,6 @@ any:
     ),
 )
 
-_USES: Final = (
-    "schedule|wrap|submit|removeTokens|tryRemoveTokens|consume|add|addAll|acquire|tryAcquire|has_capacity|limit|init_app"
-    "|Wait|WaitN|Allow|AllowN|Reserve|acquirePermission|executeSupplier"
-)
-
 _DIRECT = frozenset({"axios-rate-limit", "express-rate-limit", "ratelimit", "p-throttle", "p-limit"})
 """Libraries whose function is the use: it wraps a client, is handed to a server or decorates a function."""
 
@@ -195,46 +191,53 @@ def limiters(repository: Repository, repositories: Repositories, names: Names) -
             rate = _go_rate(site, names)
             found.append(Limiter(site=site, library="x/time/rate", direction="outgoing", rate_per_s=rate))
     found.extend(_java(match, names) for match in first.matches if match.pattern == "java")
+    if any(limiter.library == "rate-limiter-flexible" for limiter in found):
+        calls = repositories.search(repository, patterns=(_CONSUMED,)).matches
+        found = [_with_direction(limiter, calls) for limiter in found]
     yield from _with_use(repository, repositories, found)
 
 
+_CONSUMED = Pattern(
+    name="consume", languages=JS, rule="{kind: call_expression, has: {field: function, regex: '[.]consume$'}}"
+)
+
+
+def _with_direction(limiter: Limiter, calls: Sequence[Match]) -> Limiter:
+    """A limiter whose key is a fixed text counts the service's own requests, not those of each caller."""
+    name = _plain(limiter)
+    fixed = re.compile(rf"""(^|[^\w$]){re.escape(name)}\s*\.\s*consume\(\s*["'`][^$]*?["'`]""")
+    is_own = limiter.library == "rate-limiter-flexible" and name and any(fixed.search(call.text) for call in calls)
+    return replace(limiter, direction="outgoing") if is_own else limiter
+
+
+_IDENTIFIERS: Final = (
+    (JS, ("identifier", "property_identifier", "private_property_identifier", "shorthand_property_identifier")),
+    (("python",), ("identifier",)),
+    (("go",), ("identifier", "field_identifier")),
+)
+
+
+def _plain(limiter: Limiter) -> str:
+    """The limiter's name, or that of what holds it."""
+    return limiter.site.name.partition("[")[0]
+
+
 def _with_use(repository: Repository, repositories: Repositories, found: Sequence[Limiter]) -> Iterator[Limiter]:
-    """The limiters, with whether their names are used; one without a name is handed on where it is made."""
-    names = sorted({limiter.site.name for limiter in found if limiter.site.name})
-    used: set[str] = set()
+    """The limiters, with whether their names stand anywhere else; one without a name is handed on where it is made."""
+    names = sorted({_plain(limiter) for limiter in found} - {""})
+    mentions: Counter[str] = Counter()
     if names:
-        either = "|".join(map(re.escape, names))
-        regex = quoted(f"(^|[^A-Za-z0-9_$])({either})[?!]?[.]({_USES})$")
-        held = quoted(f"^([A-Za-z_.]+[.])?({either})$")
-        patterns = (
-            Pattern(
-                name="use", languages=JS, rule=f"{{kind: call_expression, has: {{field: function, regex: {regex}}}}}"
-            ),
-            Pattern(
-                name="use", languages=("python",), rule=f"{{kind: call, has: {{field: function, regex: {regex}}}}}"
-            ),
-            Pattern(name="use", languages=("python",), rule=f"{{kind: with_item, regex: {held}}}"),
-            Pattern(
-                name="use",
-                languages=("go",),
-                rule=f"{{kind: call_expression, has: {{field: function, regex: {regex}}}}}",
-            ),
-        )
-        for match in repositories.search(repository, patterns=patterns).matches:
-            head = match.text.partition("(")[0]
-            used.update(name for name in names if re.search(rf"(^|[^\w$]){re.escape(name)}([^\w$]|$)", head))
+        exactly = quoted("^(" + "|".join(map(re.escape, names)) + ")$")
+        patterns = [
+            Pattern(name="mention", languages=languages, rule=f"{{kind: {kind}, regex: {exactly}}}")  # type: ignore[arg-type]
+            for languages, kinds in _IDENTIFIERS
+            for kind in kinds
+        ]
+        mentions.update(match.text for match in repositories.search(repository, patterns=tuple(patterns)).matches)
     for limiter in found:
-        name = limiter.site.name
-        is_used = limiter.library in _DIRECT or not name or name in used or limiter.site.language == "java"
-        yield Limiter(
-            site=limiter.site,
-            library=limiter.library,
-            direction=limiter.direction,
-            rate_per_s=limiter.rate_per_s,
-            is_shared=limiter.is_shared,
-            limits_rate=limiter.limits_rate,
-            is_used=is_used,
-        )
+        name = _plain(limiter)
+        is_used = limiter.library in _DIRECT or not name or mentions[name] > 1 or limiter.site.language == "java"
+        yield replace(limiter, is_used=bool(is_used))
 
 
 def _by_library(module: str, exported: str, site: Site, names: Names) -> Iterator[Limiter]:

@@ -12,7 +12,7 @@ from quub_audit.checks.performance.api_client._calls import Site
 from quub_audit.checks.performance.api_client.rate_limiting import Limiter, RateParameters, judge_limiter
 from quub_audit.model.finding import Location
 from quub_audit.model.status import FindingStatus, Status
-from tests.checks.performance.api_client.services import FAIL, PASS, audit, committed, sample_service, told
+from tests.checks.performance.api_client.services import FAIL, PASS, audit, committed, told
 
 BOTTLENECK = 'import Bottleneck from "bottleneck";\n'
 EXPRESS = 'import rateLimit from "express-rate-limit";\n'
@@ -149,30 +149,45 @@ def test_a_limiter_passes_exactly_when_all_replicas_stay_within_the_quota(
 
 
 @pytest.mark.proof("pass")
-def test_the_sample_service_with_a_shared_limiter_passes(tmp_path: Path) -> None:
-    app = sample_service(tmp_path)
-    (app / "src" / "quub" / "limiter.ts").write_text(
-        BOTTLENECK + 'export const calls = new Bottleneck({ minTime: 50, datastore: "ioredis" });\n'
-        "export const limited = <T>(run: () => Promise<T>): Promise<T> => calls.schedule(run);\n"
+def test_a_service_with_a_limiter_that_all_replicas_share_passes(tmp_path: Path) -> None:
+    app = committed(
+        tmp_path,
+        {
+            "src/quub.ts": BOTTLENECK + 'export const calls = new Bottleneck({ minTime: 50, datastore: "ioredis" });\n'
+            "export const get = (url: string) => calls.schedule(() => fetch(url));\n"
+        },
     )
 
     result = audit("rate-limiting", app, replicas=3, quota_per_s=25)
 
     assert result.status is Status.PASS
     (finding,) = result.findings
-    assert finding.subject == "quub-app:src/quub/limiter.ts:2:22"
+    assert finding.subject == "app:src/quub.ts:2:22"
     assert "20 requests a second by all replicas together, the quota is 25" in finding.observed
 
 
 @pytest.mark.proof("fail")
 def test_a_service_that_sends_at_any_rate_fails_with_file_line_and_call(tmp_path: Path) -> None:
-    result = audit("rate-limiting", sample_service(tmp_path))
+    app = committed(tmp_path, {"src/quub.ts": "export const get = (url: string) => fetch(url);\n"})
+
+    result = audit("rate-limiting", app)
 
     assert result.status is Status.FAIL
     (finding,) = result.of_status(FAIL)
-    assert finding.location is not None
-    assert finding.location.file == "src/quub/client.ts"
+    assert finding.subject == "app:src/quub.ts:1:37"
     assert finding.observed == "1 place sends requests, none is limited"
+
+
+def test_a_limiter_with_a_fixed_key_counts_the_requests_that_the_service_sends(tmp_path: Path) -> None:
+    code = (
+        'import { RateLimiterRedis } from "rate-limiter-flexible";\n'
+        "const bucket = new RateLimiterRedis({ storeClient, points: 10, duration: 1 });\n"
+        'export const get = async (url: string) => { await bucket.consume("quub"); return fetch(url); };\n'
+    )
+    app = committed(tmp_path, {"a.ts": code})
+
+    assert audit("rate-limiting", app, replicas=3, quota_per_s=10).status is Status.PASS
+    assert audit("rate-limiting", app, replicas=3, quota_per_s=9).status is Status.FAIL
 
 
 @pytest.mark.proof("inconclusive")
