@@ -46,6 +46,7 @@ FAULTY = {
     "api-client.connection-pooling": "pass",
     "api-client.timeouts": "fail",
     "api-client.retries": "pass",
+    "api-client.rate-limiting": "pass",
     "monitoring.apm": "not_applicable",
     "monitoring.centralized-logging": "pass",
     "monitoring.error-tracking": "not_applicable",

@@ -4,7 +4,8 @@ import { readConfig } from "./config/environments.js";
 import { readLocalCredentials, SecretsManagerCredentials, type CredentialSource } from "./config/secrets.js";
 import { createHttpServer } from "./http.js";
 import { createLog } from "./log.js";
-import { QuubClient, type Order } from "./quub/client.js";
+import { QuubClient, quubAgent, type Order } from "./quub/client.js";
+import { sharedQuota } from "./quub/quota.js";
 import { OrderStream } from "./quub/stream.js";
 
 const log = createLog();
@@ -16,7 +17,7 @@ const credentials: CredentialSource =
     : new SecretsManagerCredentials(new SecretsManagerClient({ maxAttempts: 3 }), config.quub.secretName);
 
 const cache = Cache.connect(config.redis.url, config.redis.defaultTtlSeconds);
-const quub = new QuubClient(config.quub.apiUrl, credentials);
+const quub = new QuubClient(config.quub.apiUrl, credentials, quubAgent, undefined, sharedQuota(config.redis.url));
 const stream = new OrderStream(config.quub.wsUrl, credentials);
 
 stream.on("connected", () => log.info("order stream connected"));

@@ -6,6 +6,7 @@ import type { CredentialSource, QuubCredentials } from "../config/secrets.js";
 import { apiCalls, apiLatency } from "../metrics.js";
 import { pinnedIdentity } from "./pinning.js";
 import { QUUB_PINS } from "./pins.js";
+import { unlimited, type Quota } from "./quota.js";
 import { mayRetry, pauseMs, RETRY_POLICY } from "./retry.js";
 
 export interface Order {
@@ -48,6 +49,7 @@ export class QuubClient {
     private readonly credentials: CredentialSource,
     agent: https.Agent = quubAgent,
     private readonly pause: (ms: number) => Promise<unknown> = sleep,
+    private readonly quota: Quota = unlimited,
   ) {
     this.http = axios.create({
       baseURL: apiUrl,
@@ -95,6 +97,7 @@ export class QuubClient {
   }
 
   private async sendOnce<T>(call: Call, idempotencyKey?: string): Promise<AxiosResponse<T> | undefined> {
+    await this.quota.take();
     const body = call.body === undefined ? "" : JSON.stringify(call.body);
     const signed = sign(await this.credentials.current(), call.method, call.path, body, Date.now());
     const stop = apiLatency.startTimer({ endpoint: call.route });
