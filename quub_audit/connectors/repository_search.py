@@ -244,9 +244,11 @@ def _search_file(
     if parsed is None:
         return [], ""
     root = parsed.root.root()
+    holds = _holds(root.text())
     found = [
         _as_match(node, pattern, language, path)
-        for pattern in patterns
+        for pattern, words in zip(patterns, needs, strict=True)
+        if holds(words)  # ast-grep compiles a rule anew for each file, which costs more than the search itself
         for node in _find(root, pattern, rules[pattern])
     ]
     return found, "most of it is no valid syntax" if parsed.is_broken else ""
