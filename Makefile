@@ -29,7 +29,7 @@ test: $(VENV)/.installed
 	.ci/system-packages
 	$(BIN)/python -m tests.worlds.keycloak
 	$(BIN)/python -m tests.worlds.oidc
-	$(BIN)/python -m pytest -n 2 --cov --cov-report= $(ARGS)
+	$(BIN)/python -m pytest -n 3 --cov --cov-report= --cov-fail-under=0 $(ARGS)
 
 # Judges what `make test` has measured.
 coverage: $(VENV)/.installed

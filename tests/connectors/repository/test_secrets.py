@@ -192,8 +192,9 @@ def test_the_healthy_sample_service_is_clean(tmp_path: Path, connector: Reposito
 
     scan = connector.secrets(Repository(name="app", path=str(path)))
 
+    files = [each for each in path.rglob("*") if each.is_file() and ".git" not in each.relative_to(path).parts]
     assert scan.secrets == ()
-    assert (scan.files_scanned, scan.commits_scanned) == (38, 5)
+    assert (scan.files_scanned, scan.commits_scanned) == (len(files), 5)
     assert scan.tool.startswith("betterleaks 2.")
 
 
