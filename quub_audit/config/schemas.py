@@ -65,7 +65,8 @@ def _result() -> dict[str, Any]:
 
     from quub_audit.model.result import Result
 
-    return TypeAdapter(Result).json_schema(mode="serialization")
+    schema = TypeAdapter(Result).json_schema(mode="serialization")
+    return {"description": Result.__doc__, **schema}  # older versions of pydantic leave out what a dataclass says
 
 
 def _written(model: type[BaseModel]) -> dict[str, Any]:
