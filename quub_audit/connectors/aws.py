@@ -241,7 +241,7 @@ class _Models:
     def pagination(self, question: str, model: Any) -> Pagination:
         """How `service.Operation` continues."""
         if question not in self._paginations:
-            self._paginations[question] = pagination_of(question, model, self._described(question))
+            self._paginations[question] = pagination_of(model, self._described(question))
         return self._paginations[question]
 
     def _described(self, question: str) -> Mapping[str, Any] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from quub_audit.errors import Malformed
@@ -29,17 +29,6 @@ _INPUTS = {
 }
 """The parameter that takes a token back, lower case, by the member that gives it."""
 
-_OWN: Mapping[str, Mapping[str, Any]] = {
-    "logs.GetLogEvents": {"input_token": "nextToken", "output_token": "nextForwardToken", "result_key": "events"},
-}
-"""Operations that botocore describes no paginator for and whose members do not tell."""
-
-_BEGIN: Mapping[str, Mapping[str, Any]] = {"logs.GetLogEvents": {"startFromHead": True}}
-"""Parameters without which the first page is not the first."""
-
-_ENDS_ON_SAME = frozenset({"logs.GetLogEvents"})
-"""The end is a token that was sent already (API reference)."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pagination:
@@ -50,28 +39,22 @@ class Pagination:
     more: Any = None
     """Whether there is more, where the answer says so beside the token."""
     results: tuple[Any, ...] = ()
-    ends_on_same: bool = False
-    begin: Mapping[str, Any] = field(default_factory=dict)
-    """Parameters of every page that the question does not set otherwise."""
     unfollowed: tuple[str, ...] = ()
     """Members of the answer that look like tokens and cannot be sent back."""
 
 
-def pagination_of(question: str, model: Any, described: Mapping[str, Any] | None) -> Pagination:
-    """For `service.Operation`, from botocore's paginator (`described`), or from the members of question and answer."""
+def pagination_of(model: Any, described: Mapping[str, Any] | None) -> Pagination:
+    """For one operation, from botocore's paginator (`described`), or from the members of question and answer."""
     import jmespath  # type: ignore[import-untyped]
 
-    own = described or _OWN.get(question)
-    if own is None:
+    if not described:
         return _inferred(model)
-    inputs, outputs, results = (_listed(own.get(key)) for key in ("input_token", "output_token", "result_key"))
+    inputs, outputs, results = (_listed(described.get(key)) for key in ("input_token", "output_token", "result_key"))
     return Pagination(
         inputs=inputs,
         outputs=tuple(jmespath.compile(text) for text in outputs),
-        more=jmespath.compile(own["more_results"]) if own.get("more_results") else None,
+        more=jmespath.compile(described["more_results"]) if described.get("more_results") else None,
         results=tuple(jmespath.compile(text) for text in results),
-        ends_on_same=question in _ENDS_ON_SAME,
-        begin=_BEGIN.get(question, {}),
     )
 
 
@@ -94,7 +77,7 @@ def each_page(
     subject: str, pagination: Pagination, ask: Callable[[Mapping[str, Any]], dict[str, Any]], first: Mapping[str, Any]
 ) -> Iterator[dict[str, Any]]:
     """The pages one after another, each asked for when it is wanted. Raises as `merge_pages`."""
-    parameters = {**pagination.begin, **first}
+    parameters = dict(first)
     sent: set[str] = set()
     for _ in range(MAX_PAGES):
         page = ask(parameters)
@@ -109,8 +92,6 @@ def each_page(
             return
         key = json.dumps(tokens, sort_keys=True, default=str)
         if key in sent:
-            if pagination.ends_on_same:
-                return
             raise Malformed(f"{subject}: the answer goes round in a circle: a page leads to one that was read")
         sent.add(key)
         for name, token in tokens.items():

@@ -172,7 +172,7 @@ def described(question: str) -> Pagination:
         paginators = loader().load_service_model(name, "paginators-1")["pagination"]
     except DataNotFoundError:
         paginators = {}
-    return pagination_of(question, service(name).operation_model(operation), paginators.get(operation))
+    return pagination_of(service(name).operation_model(operation), paginators.get(operation))
 
 
 def from_pages(
