@@ -24,11 +24,12 @@ $(VENV)/.installed: pyproject.toml .ci/install
 demo: $(VENV)/.demo
 	$(BIN)/quub-audit demo $(ARGS) || test $$? -eq 1
 
-# The identity providers are fetched before, since no single test should wait for that.
+# These servers are fetched before, since no single test should wait for that.
 test: $(VENV)/.installed
 	.ci/system-packages
 	$(BIN)/python -m tests.worlds.keycloak
 	$(BIN)/python -m tests.worlds.oidc
+	$(BIN)/python -m tests.worlds.postgres
 	$(BIN)/python -m pytest -n 3 --cov --cov-report= --cov-fail-under=0 $(ARGS)
 
 # Judges what `make test` has measured.

