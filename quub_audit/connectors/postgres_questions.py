@@ -212,6 +212,25 @@ WHERE s.dbid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_databa
       AND s.userid IS DISTINCT FROM (SELECT r.oid FROM pg_roles r WHERE r.rolname = current_user)"""  # noqa: S608
 
 
+ARCHIVER = r"""
+SELECT now() AS now,
+       current_setting('archive_mode') AS mode,
+       CASE WHEN coalesce(current_setting('archive_library', true), '') <> '' THEN 'library'
+            WHEN current_setting('archive_command') IN ('', '(disabled)') THEN ''
+            WHEN current_setting('archive_command') ~ '^\s*((/usr)?(/bin/)?true|:|exit 0|cd \.)\s*$' THEN 'nothing'
+            ELSE 'command' END AS by,
+       (SELECT s.setting::int FROM pg_settings s WHERE s.name = 'archive_timeout') AS timeout_s,
+       a.last_archived_time AS archived_at,
+       a.last_failed_time AS failed_at,
+       a.failed_count AS failures,
+       w.waiting,
+       w.waiting_since
+FROM pg_stat_archiver a,
+     (SELECT count(*) AS waiting, min(f.modification) AS waiting_since
+      FROM pg_ls_archive_statusdir() f WHERE f.name LIKE '%.ready') w"""
+"""The command itself stays where it is: people write keys into it. What waits is listed to members of pg_monitor."""
+
+
 def _always(sql: str) -> Callable[[int], str]:
     return lambda version: sql
 
@@ -225,6 +244,7 @@ QUESTIONS: Mapping[str, CatalogueQuestion] = {
     "limits": CatalogueQuestion(sql=_limits),
     "sessions": CatalogueQuestion(sql=_always(SESSIONS), needs_statistics=True),
     "role_timeouts": CatalogueQuestion(sql=_always(ROLE_TIMEOUTS)),
+    "archiver": CatalogueQuestion(sql=_always(ARCHIVER), needs_statistics=True),
     "statements": CatalogueQuestion(
         sql=_always(STATEMENTS), needs_statistics=True, extension="pg_stat_statements", holds_queries=True
     ),

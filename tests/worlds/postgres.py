@@ -112,8 +112,14 @@ def postgres_of_session(base: Path, version: str = "") -> Iterator[PostgresServe
     if not version and programs() is None:
         pytest.skip("no PostgreSQL to test against: it is not installed")
     shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
-    folder = shared / f"postgres{version}"
-    with shared_server(folder, lambda: _command(folder, version), _is_ready, at_most_s=READY_S) as address:
+    with postgres(shared / f"postgres{version}", version) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def postgres(folder: Path, version: str = "", *, settings: str = "") -> Iterator[PostgresServer]:
+    """The server of `folder`, with lines of postgresql.conf of its own."""
+    with shared_server(folder, lambda: _command(folder, version, settings), _is_ready, at_most_s=READY_S) as address:
         yield PostgresServer(port=int(address.rpartition(":")[2]), ca_file=str(folder / "ca.pem"))
 
 
@@ -184,7 +190,7 @@ class PostgresDatabase:
         return self.server.connect(self.name, user=user, **more)
 
 
-def _command(folder: Path, version: str) -> Command:
+def _command(folder: Path, version: str, more: str) -> Command:
     """A cluster of its own. Not below pytest's folder, which the user `postgres` may not enter."""
     authority = Authority()
     authority.write_ca(folder)
@@ -200,7 +206,7 @@ def _command(folder: Path, version: str) -> Command:
     _give(*authority.issue("127.0.0.1").write(data, "server"))
     port = _free_port()
     with (data / "postgresql.conf").open("a") as settings:
-        settings.write(SETTINGS.format(port=port))
+        settings.write(SETTINGS.format(port=port) + more)
     (data / "pg_hba.conf").write_text(WHO_MAY_CONNECT)
     server = str(folder_of_programs / "postgres")
     _call([server, "--single", "-D", str(data), "template1"], said=FIRST_WORDS)

@@ -1,15 +1,16 @@
 """Whatever the service stores is backed up by itself, recently, often enough, and for long enough.
 
-Pass          each RDS database and each cluster can be restored to within `rpo_min` minutes of now and keeps automated backups for `retention_days`; each DynamoDB table has point-in-time recovery or a recent recovery point; each plan of AWS Backup selects something and its newest jobs came through within `max_age_h`; below each declared prefix each series of dumps has a newest one that is young, whole, and one of enough
-Fail          automated backups are off or too short, or restoring lags behind; a table has neither; a plan selects nothing, makes no backup, or a resource's newest job failed; there is no dump, or the newest is too old, nearly empty, or less than `min_size_ratio` of what is usual; dumps of whole days are missing
+Pass          each RDS database and each cluster can be restored to within `rpo_min` minutes of now and keeps automated backups for `retention_days`; each DynamoDB table has point-in-time recovery or a recent recovery point; each plan of AWS Backup selects something and its newest jobs came through within `max_age_h`; below each declared prefix each series of dumps has a newest one that is young, whole, and one of enough; a PostgreSQL that archives its log lets no segment wait for longer than `rpo_min`, where `backups` says what the log continues
+Fail          automated backups are off or too short, or restoring lags behind; a table has neither; a plan selects nothing, makes no backup, or a resource's newest job failed, or none of its rules copies elsewhere although `elsewhere` asks for it; there is no dump, or the newest is too old, nearly empty, or less than `min_size_ratio` of what is usual; dumps of whole days are missing; a PostgreSQL that is to archive its log fails to, archives to nowhere, or lags behind
 Inconclusive  there is no database, no table, no plan and no declared bucket of dumps
 Error         a listing could not be looked at; a declared bucket that does not exist; an answer without what it should say
-Needs         `rds:DescribeDBInstances`, `DescribeDBClusters`, `dynamodb:ListTables`, `DescribeContinuousBackups`, `backup:ListBackupPlans`, `GetBackupPlan`, `ListBackupSelections`, `ListBackupJobs`, `ListProtectedResources`; for declared buckets `s3:ListBucket`
-Source        the guide, Database, and its backups: daily at 02:00, 30 kept; AWS Well-Architected, REL 9; CIS AWS Foundations, RDS; PCI DSS 4.0.1, 9.4.1
+Needs         `rds:DescribeDBInstances`, `DescribeDBClusters`, `dynamodb:ListTables`, `DescribeContinuousBackups`, `backup:ListBackupPlans`, `GetBackupPlan`, `ListBackupSelections`, `ListBackupJobs`, `ListProtectedResources`; for declared buckets `s3:ListBucket`; for declared databases outside RDS membership in `pg_monitor`
+Source        the guide, Database, and its backups: daily at 02:00, 30 kept; AWS Well-Architected, REL 9; CIS AWS Foundations, RDS; PCI DSS 4.0.1, 9.4.1; https://www.postgresql.org/docs/current/continuous-archiving.html
 
 Dumps of one series have names that differ in digits alone. A pipe such as `pg_dump | gzip | aws s3 cp` uploads an empty archive of 20 bytes where the dump fails and the shell has no `pipefail`: it is told by its size. A young series with fewer dumps than are to be kept is a warning.
-Warned of: a database or cluster that can be deleted in one step, a stopped one, and what `exclude` leaves out.
-Not seen: whether a backup can be restored, copies in other accounts, and databases that run elsewhere and are dumped to elsewhere. Encryption and deletion have items of their own.
+An archived log restores nothing without a base backup to begin from, of which the server knows nothing: it passes only where `backups` names the place of one.
+Warned of: a database or cluster that can be deleted in one step, a stopped one, a plan that copies to no other region or account, a PostgreSQL that archives no log, or none until a segment of it is full, and what `exclude` leaves out.
+Not seen: whether a backup can be restored, copies that no plan makes, and databases that run elsewhere and are dumped to elsewhere. Encryption and deletion have items of their own.
 """  # noqa: E501  each line is a paragraph of the page
 
 from __future__ import annotations
@@ -30,11 +31,15 @@ from quub_audit.sdk import (
     BackupBucket,
     BackupPlan,
     Clock,
+    Database,
+    Environment,
     Finding,
     Parameters,
+    Postgres,
     Region,
     backup_plans,
     check,
+    cut,
     database_clusters,
     database_instances,
     subjects,
@@ -75,6 +80,9 @@ class BackupStrategyParameters(Parameters):
 
     min_size_ratio: float = Field(default=0.5, ge=0, le=1)
     """The newest dump's share of the median of the seven before it. House rule."""
+
+    elsewhere: bool = False
+    """Whether a plan must copy to another region or account, rather than be warned of. AWS Well-Architected, REL 9."""
 
     only: tuple[str, ...] = ()
     """Globs over names of databases, tables, plans and keys of dumps that are judged; everything when empty."""
@@ -126,7 +134,7 @@ class Dump:
     """Bytes."""
 
 
-# Databases
+# Databases of RDS
 
 
 @check("Databases of RDS can be restored to the last minutes", each=Region, permissions=["rds:DescribeDBInstances"])
@@ -287,6 +295,8 @@ def plan(subject: BackupPlan, aws: Aws, clock: Clock, wanted: BackupStrategyPara
             if (each.get("CreatedBy") or {}).get("BackupPlanId") == subject.id
         ]
     yield from judge_plan(str(subject), len(rules), len(selections), jobs, clock.now(), wanted)
+    if rules and selections:
+        yield from judge_copies(str(subject), str(answer.get("BackupPlanArn") or ""), rules, wanted)
 
 
 def judge_plan(
@@ -326,6 +336,22 @@ def judge_plan(
         observed=f"the newest job came through {span(age)} ago, {len(done)} of {len(newest)} resources are backed up",
         expected=expected,
     )
+
+
+def judge_copies(
+    subject: str, arn: str, rules: Sequence[Mapping[str, Any]], wanted: BackupStrategyParameters
+) -> Iterator[Finding]:
+    """Whether a rule of the plan `arn` copies what it backs up to a vault of another region or account."""
+    copies = [copy for rule in rules for copy in rule.get("CopyActions") or ()]
+    vaults = {str(copy.get("DestinationBackupVaultArn")) for copy in copies}
+    here = arn.split(":")[3:5]
+    away = [vault for vault in sorted(vaults) if here and vault.count(":") >= 6 and vault.split(":")[3:5] != here]
+    observed = f"copies to {cut(away)}" if away else "no rule copies to another region or account"
+    expected = "a copy that survives the loss of the region, or of the account"
+    if wanted.elsewhere:
+        yield Finding.of(bool(away), subject=f"{subject}: copies", observed=observed, expected=expected)
+    elif not away:
+        yield Finding.warning(subject=f"{subject}: copies", observed=observed, expected=expected)
 
 
 def newest_finished(jobs: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
@@ -439,6 +465,76 @@ def judge_series(
             subject=subject,
             observed=f"the oldest dump is {span(goes_on_for)} old",
             expected=f"{days(wanted.retention_days)} of dumps kept",
+        )
+
+
+# The log of a PostgreSQL that its owners run
+
+
+@check("The log of a database is archived while it is written", each=Database)
+def archiver(
+    subject: Database, postgres: Postgres, environment: Environment, wanted: BackupStrategyParameters
+) -> Iterator[Finding]:
+    """What the server says of its archiver; RDS and Aurora keep the log themselves, and are judged above."""
+    if subject.instance:
+        return
+    left_out = wanted.leaves_out(subject.name)
+    if left_out is not None:
+        yield from left_out
+        return
+    is_replica = bool(postgres.rows(subject, "identity")[0]["is_replica"])
+    told = postgres.rows(subject, "archiver")[0]
+    has_base = bool(environment.backups)
+    yield from judge_archiver(subject.name, told, wanted, is_replica=is_replica, has_base=has_base)
+
+
+def judge_archiver(
+    database: str, told: Mapping[str, Any], wanted: BackupStrategyParameters, *, is_replica: bool, has_base: bool
+) -> Iterator[Finding]:
+    """One finding on whether the log leaves the server in time, and a warning where a segment must be full first.
+
+    `told` is a row of the question `archiver`; `has_base` says whether there is a backup that the log continues.
+    """
+    subject = f"{database}: archived log"
+    expected = f"each segment of the log archived within {wanted.rpo_min:g} min"
+    if told["mode"] == "off" or (is_replica and told["mode"] != "always"):
+        observed = "this replica archives nothing" if is_replica else "the log is not archived"
+        yield Finding.warning(subject=subject, observed=f"{observed}: nothing between two dumps is kept")
+        return
+    limit = timedelta(minutes=wanted.rpo_min)
+    lag = told["now"] - told["waiting_since"] if told["waiting"] else timedelta()
+    archived_at, failed_at = told["archived_at"], told["failed_at"]
+    problems = []
+    if not told["by"]:
+        problems.append("archive_mode is on, with neither archive_command nor archive_library")
+    elif told["by"] == "nothing":
+        problems.append("archive_command keeps nothing")
+    elif failed_at and (archived_at is None or failed_at > archived_at):
+        problems.append(f"the archiver has failed {told['failures']} times, and not succeeded since")
+    if lag > limit:
+        problems.append(f"{told['waiting']} segments wait, the oldest for {span(lag)}")
+    if problems:
+        yield Finding.of(False, subject=subject, observed="; ".join(problems), expected=expected)
+    elif archived_at is None:
+        yield Finding.warning(subject=subject, observed="nothing has been archived yet", expected=expected)
+    elif not has_base:
+        yield Finding.warning(
+            subject=subject,
+            observed="the log is archived, and no base backup is known",
+            expected="a bucket of base backups under `backups`",
+        )
+    else:
+        ago = span(told["now"] - archived_at)
+        yield Finding.of(
+            True, subject=subject, observed=f"archived {ago} ago, nothing waits too long", expected=expected
+        )
+    if not told["timeout_s"] or told["timeout_s"] > limit.total_seconds():
+        yield Finding.warning(
+            subject=subject,
+            observed=f"a segment is archived after {told['timeout_s']} s"
+            if told["timeout_s"]
+            else "only full segments",
+            expected=f"archive_timeout of {limit.total_seconds():.0f} s or less",
         )
 
 

@@ -19,6 +19,8 @@ from quub_audit.checks.performance.database.backup_strategy import (
     amount,
     days,
     in_series,
+    judge_archiver,
+    judge_copies,
     judge_plan,
     judge_protected,
     judge_recovery,
@@ -29,13 +31,14 @@ from quub_audit.checks.performance.database.backup_strategy import (
     read_dumps,
     span,
 )
-from quub_audit.model.environment import BackupBucket, Environment
+from quub_audit.model.environment import BackupBucket, Database, Environment
 from quub_audit.model.result import ItemResult
 from quub_audit.model.status import FindingStatus, Status
 from quub_audit.sdk import Finding, Region
 from quub_audit.testing import audit_item
 from tests.worlds.cloud import REGION, Cloud
 from tests.worlds.front import Asked, Front, Told, denial, front_of, json_answer
+from tests.worlds.postgres import PostgresDatabase, postgres, programs
 
 ITEM = "performance.database.backup-strategy"
 PASS, FAIL, ERROR, WARNING = FindingStatus.PASS, FindingStatus.FAIL, FindingStatus.ERROR, FindingStatus.WARNING
@@ -311,6 +314,181 @@ def test_times_are_told_in_the_largest_unit_of_which_there_are_two() -> None:
     assert [*spans, days(1), days(2)] == ["0 min", "1 min", "119 min", "2 h", "47 h", "2 days", "1 day", "2 days"]
 
 
+# The log of a PostgreSQL
+
+CAUGHT_UP: Mapping[str, Any] = {
+    "now": NOW,
+    "mode": "on",
+    "by": "command",
+    "timeout_s": 60,
+    "archived_at": NOW - timedelta(minutes=2),
+    "failed_at": None,
+    "failures": 0,
+    "waiting": 0,
+    "waiting_since": None,
+}
+WAITING = {"waiting": 3, "waiting_since": NOW - timedelta(minutes=40)}
+
+
+@pytest.mark.parametrize(
+    ("vaults", "elsewhere", "expected"),
+    [
+        (("eu-west-1:111",), True, [PASS]),
+        (("eu-central-1:111", "eu-central-1:222"), True, [PASS]),
+        (("eu-central-1:111",), True, [FAIL]),
+        ((), True, [FAIL]),
+        (("",), True, [FAIL]),
+        ((), False, [WARNING]),
+        (("eu-west-1:111",), False, []),
+    ],
+)
+def test_a_copy_counts_in_another_region_or_account_alone(
+    vaults: tuple[str, ...], elsewhere: bool, expected: list[FindingStatus]
+) -> None:
+    copies = [{"DestinationBackupVaultArn": f"arn:aws:backup:{vault}:backup-vault:safe"} for vault in vaults]
+    wanted = BackupStrategyParameters(elsewhere=elsewhere)
+    plan = "arn:aws:backup:eu-central-1:111:backup-plan:1"
+
+    found = judge_copies("daily", plan, [{"RuleName": "a"}, {"CopyActions": copies}], wanted)
+
+    assert [status for status, _ in told(found)] == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, [(PASS, "archived 2 min ago, nothing waits too long")]),
+        ({"by": "library"}, [(PASS, "archived 2 min ago, nothing waits too long")]),
+        (
+            {"failed_at": NOW - timedelta(minutes=3), "failures": 9},
+            [(PASS, "archived 2 min ago, nothing waits too long")],
+        ),
+        ({"waiting": 1, "waiting_since": NOW}, [(PASS, "archived 2 min ago, nothing waits too long")]),
+        ({"by": ""}, [(FAIL, "archive_mode is on, with neither archive_command nor archive_library")]),
+        ({"by": "nothing"}, [(FAIL, "archive_command keeps nothing")]),
+        (
+            {"failed_at": NOW - timedelta(minutes=1), "failures": 9},
+            [(FAIL, "the archiver has failed 9 times, and not succeeded since")],
+        ),
+        (
+            {"archived_at": None, "failed_at": NOW, "failures": 1, **WAITING},
+            [
+                (
+                    FAIL,
+                    "the archiver has failed 1 times, and not succeeded since; 3 segments wait, the oldest for 40 min",
+                )
+            ],
+        ),
+        (WAITING, [(FAIL, "3 segments wait, the oldest for 40 min")]),
+        ({"archived_at": None}, [(WARNING, "nothing has been archived yet")]),
+        ({"mode": "off"}, [(WARNING, "the log is not archived: nothing between two dumps is kept")]),
+        (
+            {"timeout_s": 0},
+            [(PASS, "archived 2 min ago, nothing waits too long"), (WARNING, "only full segments")],
+        ),
+        (
+            {"timeout_s": 3600},
+            [(PASS, "archived 2 min ago, nothing waits too long"), (WARNING, "a segment is archived after 3600 s")],
+        ),
+    ],
+)
+def test_a_log_is_judged_by_what_waits_and_by_whether_the_archiver_succeeds(
+    changes: Mapping[str, Any], expected: list[tuple[FindingStatus, str]]
+) -> None:
+    row = {**CAUGHT_UP, **changes}
+
+    assert told(judge_archiver("orders", row, WANTED, is_replica=False, has_base=True)) == expected
+
+
+def test_a_log_without_a_base_backup_passes_nothing_and_a_replica_speaks_for_itself_alone() -> None:
+    no_base = told(judge_archiver("orders", CAUGHT_UP, WANTED, is_replica=False, has_base=False))
+    replica = told(judge_archiver("orders", CAUGHT_UP, WANTED, is_replica=True, has_base=True))
+    always = {**CAUGHT_UP, "mode": "always"}
+
+    assert no_base == [(WARNING, "the log is archived, and no base backup is known")]
+    assert replica == [(WARNING, "this replica archives nothing: nothing between two dumps is kept")]
+    assert [status for status, _ in told(judge_archiver("o", always, WANTED, is_replica=True, has_base=True))] == [PASS]
+
+
+# A real PostgreSQL
+
+ARCHIVING = """
+archive_mode = on
+archive_timeout = 60
+archive_command = 'mkdir -p ../archive && cp %p ../archive/%f'
+"""
+
+
+@pytest.fixture(scope="module")
+def archiving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresDatabase]:
+    if programs() is None:
+        pytest.skip("no PostgreSQL to test against: it is not installed")
+    with postgres(tmp_path_factory.mktemp("archiving"), settings=ARCHIVING) as server, server.database() as fresh:
+        yield fresh
+
+
+def look_at_log(target: Database, *, has_base: bool = True) -> ItemResult:
+    backups = (BackupBucket(region=HERE, bucket="dumps"),) if has_base else ()
+    environment = Environment(
+        service="orders", name="production", stage="production", databases=(target,), backups=backups
+    )
+    return audit_item(ITEM, environment, check="archiver")
+
+
+def archive(database: PostgresDatabase, command: str, *, until: str) -> None:
+    """Let the archiver have a segment with `command`, and wait until the server counts what came of it."""
+    with database.connect() as operator:
+        operator.execute("SELECT pg_stat_reset_shared('archiver')")
+        operator.execute(f"ALTER SYSTEM SET archive_command = '{command}'".encode())
+        operator.execute("SELECT pg_reload_conf()")
+        operator.execute("CREATE TABLE IF NOT EXISTS work ()")
+        operator.execute("INSERT INTO work DEFAULT VALUES")
+        operator.execute("SELECT pg_switch_wal()")
+        for _ in range(600):
+            counted = operator.execute(f"SELECT {until}, pg_sleep(0.05) FROM pg_stat_archiver".encode()).fetchone()
+            if counted and counted[0]:
+                return
+    raise TimeoutError(f"the archiver never came to {until}")
+
+
+@pytest.mark.proof("pass")
+@pytest.mark.proof("fail")
+def test_a_log_that_is_archived_passes_and_one_whose_command_fails_or_keeps_nothing_fails(
+    archiving: PostgresDatabase,
+) -> None:
+    archive(archiving, "mkdir -p ../archive && cp %p ../archive/%f", until="last_archived_time IS NOT NULL")
+    kept, without_base = look_at_log(archiving.target()), look_at_log(archiving.target(), has_base=False)
+    archive(archiving, "exit 1", until="failed_count > 0")
+    failing = look_at_log(archiving.target())
+    archive(archiving, "/bin/true", until="last_archived_time IS NOT NULL")
+    thrown_away = look_at_log(archiving.target())
+
+    assert kept.status is Status.PASS, kept.reason
+    assert kept.of_status(PASS)[0].observed == "archived 0 min ago, nothing waits too long"
+    assert without_base.status is Status.INCONCLUSIVE
+    assert failing.status is Status.FAIL
+    assert failing.of_status(FAIL)[0].subject == "orders: archived log"
+    assert "and not succeeded since" in failing.of_status(FAIL)[0].observed
+    assert [finding.observed for finding in thrown_away.of_status(FAIL)] == ["archive_command keeps nothing"]
+
+
+@pytest.mark.proof("inconclusive")
+@pytest.mark.proof("error")
+def test_a_server_that_archives_nothing_shows_nothing_and_a_role_that_may_not_list_what_waits_is_an_error(
+    database: PostgresDatabase,
+) -> None:
+    off, denied = look_at_log(database.target()), look_at_log(database.target(user="plain"))
+
+    assert off.status is Status.INCONCLUSIVE
+    assert next(finding.observed for finding in off.of_status(WARNING)).startswith("the log is not archived")
+    assert denied.status is Status.ERROR
+    assert "pg_monitor" in denied.reason + denied.next_step
+
+
+def test_a_database_of_rds_is_not_asked_about_its_log() -> None:
+    assert look_at_log(Database(name="o", host="h", database="d", user="u", instance="orders")).findings == ()
+
+
 # A real account
 
 
@@ -381,11 +559,10 @@ def table(cloud: Cloud, name: str, *, recovers: bool) -> None:
         )
 
 
-def backup_plan(cloud: Cloud, front: Front, *jobs: Mapping[str, Any]) -> None:
+def backup_plan(cloud: Cloud, front: Front, *jobs: Mapping[str, Any], copies: Sequence[Any] = ()) -> None:
     """A plan that selects one thing, with jobs of its own."""
-    made = cloud.client("backup").create_backup_plan(
-        BackupPlan={"BackupPlanName": "daily", "Rules": [{"RuleName": "daily", "TargetBackupVaultName": "vault"}]}
-    )
+    rule = {"RuleName": "daily", "TargetBackupVaultName": "vault", "CopyActions": copies}
+    made = cloud.client("backup").create_backup_plan(BackupPlan={"BackupPlanName": "daily", "Rules": [rule]})
     of_plan = {"CreatedBy": {"BackupPlanId": made["BackupPlanId"]}}
     selection = {"BackupPlanId": made["BackupPlanId"], "SelectionId": "1", "SelectionName": "all"}
     front.answers |= {
@@ -554,6 +731,21 @@ def test_jobs_that_other_plans_began_do_not_count(cloud: Cloud, front: Front) ->
     result = look(cloud, check="plan")
 
     assert [finding.observed for finding in result.of_status(FAIL)] == ["no job has finished in 7 days"]
+
+
+def test_a_plan_must_copy_to_another_region_where_that_is_asked_for(cloud: Cloud, front: Front) -> None:
+    ended = datetime.now(UTC).timestamp() - 3600
+    backup_plan(
+        cloud,
+        front,
+        {"ResourceArn": "arn:a", "State": "COMPLETED", "CreationDate": ended, "CompletionDate": ended},
+        copies=[{"DestinationBackupVaultArn": f"arn:aws:backup:eu-west-1:{cloud.account_id}:backup-vault:safe"}],
+    )
+
+    result = look(cloud, check="plan", parameters={"elsewhere": True})
+
+    assert result.status is Status.PASS, result.reason
+    assert len(result.of_status(PASS)) == 2
 
 
 def test_denied_jobs_are_an_error_of_the_plan(cloud: Cloud, front: Front) -> None:
