@@ -198,7 +198,7 @@ def look(
         environment,
         check=check,
         parameters=parameters,
-        min_evidence=Grade.CONTROL_PLANE,
+        min_evidence=Grade.LIVE,
         environ=cloud.environ if cloud else {},
     )
 
