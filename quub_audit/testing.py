@@ -30,11 +30,13 @@ def audit_item(
     at: datetime | None = None,
     checks_dirs: tuple[Path, ...] = (),
     check_timeout_s: float = 60.0,
+    commit: str = "",
 ) -> ItemResult:
     """Audit one item in `environment`, everything real: enumeration, connectors, deadlines, folding.
 
     `min_evidence` and `at_least` are what a checklist would say; `check` narrows it to one function of the module;
-    `environ` stands in for the process environment (credentials); `at` is the time of the audit, now by default.
+    `environ` stands in for the process environment (credentials); `at` is the time of the audit, now by default;
+    `commit` is what is audited, by default what the first repository has checked out.
     Raises what `audit` raises before anything is looked at (WrongTarget and its kin).
     """
     item = Item(
@@ -56,6 +58,18 @@ def audit_item(
         today=moment.date(),
         allow_active=allow_active,
     )
-    world = World(environment, at=moment, permissions=plan.permissions, allow_active=allow_active, environ=environ)
-    settings = Settings(check_timeout_s=check_timeout_s, deadline_s=max(300.0, check_timeout_s), tool_version="test")
+    world = World(
+        environment,
+        at=moment,
+        permissions=plan.permissions,
+        allow_active=allow_active,
+        environ=environ,
+        commit=commit,
+    )
+    settings = Settings(
+        check_timeout_s=check_timeout_s,
+        deadline_s=max(300.0, check_timeout_s),
+        commit=world.audited_commit(),
+        tool_version="test",
+    )
     return audit(plan, world, settings, clock=lambda: moment).items[0]

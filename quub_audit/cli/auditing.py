@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
 import quub_audit
 from quub_audit.cli.interrupt import Interruption
@@ -16,7 +16,7 @@ from quub_audit.cli.mistakes import last_line, messages, trace
 from quub_audit.cli.muting import muted
 from quub_audit.cli.progress import Judge, Progress
 from quub_audit.cli.terminal import Styled, Terminal
-from quub_audit.errors import Mendable, NotWritten, Reportable, UsageError
+from quub_audit.errors import Mendable, NotWritten, UsageError
 from quub_audit.model.environment import Environment
 from quub_audit.model.finding import Finding
 from quub_audit.model.result import ChecklistReference, ItemResult, Notice, Result
@@ -241,6 +241,7 @@ class _Audit:
             redactor=redactor,
             environ=self._environ,
             cache_dir=cache_folder(self._environ),
+            commit=commit_said(request.commit, self._environ),
         )
         settings = Settings(
             jobs=request.jobs,
@@ -248,7 +249,7 @@ class _Audit:
             deadline_s=request.deadline_s,
             fail_on=request.fail_on,
             gate=request.gate,
-            commit=commit_of(request.commit, self._environ, environment, world),
+            commit=world.audited_commit(),
             tool_version=quub_audit.__version__,
             waivers=configuration.waivers,
             attestations=configuration.attestations,
@@ -338,26 +339,15 @@ def cache_folder(environ: Mapping[str, str]) -> Path | None:
     return Path(home) / ".cache" / "quub-audit" if home else None
 
 
-def commit_of(given: str, environ: Mapping[str, str], environment: Environment, world: World) -> str:
-    """The audited commit: what was given, else what CI says, else what the first repository has checked out.
+def commit_said(given: str, environ: Mapping[str, str]) -> str:
+    """The commit that was given, else what CI says; empty where neither does.
 
-    Empty when nobody knows. Raises UsageError when `given` is no full hash.
+    Raises UsageError when `given` is no full hash.
     """
-    if given:
-        if not _COMMIT.fullmatch(given.lower()):
-            raise UsageError(f"--commit {given}: no full commit hash; expected 40 hexadecimal digits")
-        return given.lower()
-    for name in COMMIT_VARIABLES:
-        if _COMMIT.fullmatch(said := environ.get(name, "").lower()):
-            return said
-    if not environment.repositories:
-        return ""
-    from quub_audit.facts.asking import Repositories
-
-    try:
-        return cast("Repositories", world.connector(Repositories)).head(environment.repositories[0]).commit
-    except Reportable:
-        return ""  # the items that look at the repository say why
+    if given and not _COMMIT.fullmatch(given.lower()):
+        raise UsageError(f"--commit {given}: no full commit hash; expected 40 hexadecimal digits")
+    said = (given, *(environ.get(name, "") for name in COMMIT_VARIABLES))
+    return next((commit.lower() for commit in said if _COMMIT.fullmatch(commit.lower())), "")
 
 
 def _judge(plan: Plan, settings: Settings, *, started_at: datetime) -> Judge:

@@ -19,6 +19,7 @@ from quub_audit.config.shape import place_of, quietly, read
 from quub_audit.config.targets import (
     REGION,
     ApmEntry,
+    ArtifactEntry,
     AwsEntry,
     BackupEntry,
     CacheEntry,
@@ -31,6 +32,7 @@ from quub_audit.config.targets import (
     LogEntry,
     MonitorEntry,
     NotApplicableEntry,
+    PipelineEntry,
     QuubEntry,
     RepositoryEntry,
     SecretEntry,
@@ -42,6 +44,7 @@ from quub_audit.model.environment import (
     Account,
     AlertmanagerServer,
     ApmBackend,
+    Artifact,
     BackupBucket,
     Cache,
     Database,
@@ -51,6 +54,7 @@ from quub_audit.model.environment import (
     IdentityProvider,
     LogSource,
     NotApplicable,
+    Pipeline,
     PrometheusServer,
     Quub,
     Region,
@@ -73,9 +77,11 @@ N = TypeVar(
     "MonitorEntry",
     "ApmEntry",
     "ErrorTrackerEntry",
+    "ArtifactEntry",
 )
 M = TypeVar("M", PrometheusServer, AlertmanagerServer)
 
+PIPELINE_URLS = {"github": "https://api.github.com", "gitlab": "https://gitlab.com/api/v4"}
 DEFAULT_PORTS = {"https": 443, "wss": 443, "http": 80}
 
 
@@ -189,6 +195,7 @@ def _smallest_optional(steps: Steps) -> Steps | None:
         "alertmanager": ("name", "url"),
         "apm": ("name", "type", "url", "service", "account"),
         "error_tracking": ("name", "url", "organisation", "project"),
+        "artifacts": ("name", "purpose", "files", "pipeline"),
     }
     names = [step for step in steps[1:] if isinstance(step, str)]
     if steps[0] in required and names and names[0] in required[str(steps[0])]:
@@ -270,6 +277,10 @@ class _Builder:
             apm=tuple(self._apm(each) for each in self._named(name, node, "apm", entry.apm)),
             error_tracking=tuple(
                 self._tracker(each) for each in self._named(name, node, "error_tracking", entry.error_tracking)
+            ),
+            artifacts=tuple(
+                self._artifact(name, index, each, node)
+                for index, each in enumerate(self._named(name, node, "artifacts", entry.artifacts))
             ),
             not_applicable=tuple(NotApplicable(item=each.item, reason=each.reason) for each in entry.not_applicable),
         )
@@ -365,9 +376,7 @@ class _Builder:
         self, environment: str, index: int, entry: LogEntry, node: Node, accounts: tuple[Account, ...]
     ) -> LogSource:
         region = self._region(("logs", index), entry, environment, node, accounts) if entry.groups else None
-        folder = glob.escape(str(self.folder))
-        files = tuple(os.path.normpath(Path(folder) / each) for each in entry.files)
-        return LogSource(name=entry.name, region=region, groups=entry.groups, files=files)
+        return LogSource(name=entry.name, region=region, groups=entry.groups, files=self._globs(entry.files))
 
     def _backups(
         self, environment: str, index: int, entry: BackupEntry, node: Node, accounts: tuple[Account, ...]
@@ -432,6 +441,33 @@ class _Builder:
             ca_file=self._path(entry.ca_file),
         )
 
+    def _artifact(self, environment: str, index: int, entry: ArtifactEntry, node: Node) -> Artifact:
+        names = _names(node, "repositories", environment)
+        if entry.repository and entry.repository not in names:
+            steps: Steps = ("artifacts", index, "repository")
+            near = nearest(entry.repository, names) or (f", expected {listed(names)}" if names else "")
+            text = f"there is no such target under `repositories`{near}"
+            self.mistakes.add(place_of(node, *steps), (environment, *steps), text)
+        files = entry.files if entry.pipeline else self._globs(entry.files)
+        return Artifact(
+            name=entry.name,
+            purpose=entry.purpose,
+            files=files,
+            repository=entry.repository,
+            commit=entry.commit,
+            pipeline=self._pipeline(entry.pipeline) if entry.pipeline else None,
+        )
+
+    def _pipeline(self, entry: PipelineEntry) -> Pipeline:
+        return Pipeline(
+            provider=entry.provider,
+            project=entry.project,
+            artifact=entry.artifact,
+            url=(entry.url or PIPELINE_URLS[entry.provider]).rstrip("/"),
+            token=entry.token,
+            ca_file=self._path(entry.ca_file),
+        )
+
     def _region(
         self, steps: Steps, entry: LogEntry | BackupEntry, environment: str, node: Node, accounts: tuple[Account, ...]
     ) -> Region:
@@ -490,6 +526,10 @@ class _Builder:
         if problem:
             self.mistakes.add(place_of(node, *steps, key), (environment, *steps, key), problem)
         return wanted or next(iter(names), environment)
+
+    def _globs(self, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        folder = glob.escape(str(self.folder))
+        return tuple(os.path.normpath(Path(folder) / pattern) for pattern in patterns)
 
     def _path(self, text: str) -> str:
         return os.path.normpath(self.folder / text) if text else ""

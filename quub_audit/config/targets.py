@@ -15,6 +15,7 @@ from quub_audit.config.fields import Distinct, Flag, ItemId, Line, Name, Reason,
 from quub_audit.config.shape import contradiction
 from quub_audit.config.tree import Expanded
 from quub_audit.config.variables import REFERENCE
+from quub_audit.model.environment import Purpose
 
 _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])"
 _PORT = r"[0-9]{1,5}"
@@ -118,6 +119,14 @@ GroupPrefix = Annotated[
     str,
     written(
         r"[A-Za-z0-9._/#$-]{1,512}", "the start of a log group's name such as /ecs/orders", "/ecs/orders", longest=512
+    ),
+]
+Commit = Annotated[
+    str,
+    written(
+        r"(?:[0-9a-f]{40}|[0-9a-f]{64})?",
+        "a full commit hash in quotes, or the variable that holds it",
+        "${GITHUB_SHA:-}",
     ),
 ]
 BucketName = Annotated[
@@ -537,6 +546,49 @@ class ErrorTrackerEntry(Strict):
         return self
 
 
+class PipelineEntry(Strict):
+    """Where CI keeps an artifact: it is looked up by the audited commit."""
+
+    provider: Literal["github", "gitlab"]
+    project: Annotated[str, written(r"[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)+", "a project such as acme/orders")]
+    artifact: Line
+    """Of GitHub: the artifact's name, or a glob of names. Of GitLab: the name of the job."""
+    url: BackendUrl = ""
+    """The address of the API; that of github.com or gitlab.com when empty."""
+    token: Token = ""
+    """`${NAME}` of the variable that holds a token that may read the project's runs and artifacts."""
+    ca_file: Line = ""
+    """PEM file of the authority that signs its chain, relative to this file; the public roots when empty."""
+
+    @model_validator(mode="after")
+    def _keeps_its_token(self) -> PipelineEntry:
+        _refuse_credentials_in_clear(self.url, self.model_fields_set, ("token",))
+        return self
+
+
+class ArtifactEntry(Strict):
+    """Files that the pipeline made, all for one purpose."""
+
+    name: Name
+    purpose: Purpose
+    """What they are there to show; the format is told by the files themselves."""
+    files: Annotated[tuple[Line, ...], Field(min_length=1), Distinct]
+    """Globs of files, relative to this file; with `pipeline`, of paths inside the archive."""
+    repository: Name = ""
+    """The name of the repository that they are about; the first one when empty."""
+    commit: Commit = ""
+    """The commit that they were made of, for files that do not say it: `${GITHUB_SHA:-}`, `${CI_COMMIT_SHA:-}`."""
+    pipeline: PipelineEntry | None = None
+    """Where CI keeps them; on this machine when it is left out."""
+
+    @model_validator(mode="after")
+    def _stays_in_the_archive(self) -> ArtifactEntry:
+        for index, pattern in enumerate(self.files if self.pipeline else ()):
+            if pattern.startswith("/") or ".." in pattern.split("/"):
+                raise contradiction("leads out of the archive, expected a path inside it", "files", index)
+        return self
+
+
 def _refuse_plaintext(is_tls: bool, said: set[str], hosts: tuple[str, ...]) -> None:
     if is_tls:
         return
@@ -609,6 +661,8 @@ class EnvironmentEntry(Strict):
     """Where traces of the service arrive."""
     error_tracking: Annotated[tuple[ErrorTrackerEntry, ...], Field(min_length=1)] = ()
     """Where errors of the service are collected."""
+    artifacts: Annotated[tuple[ArtifactEntry, ...], Field(min_length=1)] = ()
+    """What the pipeline made: results of tests, coverage, load tests, scans."""
     not_applicable: tuple[NotApplicableEntry, ...] = ()
     """Items that do not apply here."""
 

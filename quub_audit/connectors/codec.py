@@ -14,6 +14,7 @@ from quub_audit.errors import Malformed
 
 _TAG = "!"
 _HOMES = (
+    "quub_audit.facts.artifacts",
     "quub_audit.facts.code",
     "quub_audit.facts.http",
     "quub_audit.facts.identity",

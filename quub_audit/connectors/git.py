@@ -15,6 +15,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from quub_audit.connectors.children import Children, Done
@@ -221,6 +222,18 @@ class View:
         """Whether a tracked file differs from the commit. Submodules count by their commit alone."""
         options = ("--porcelain", "-z", "--untracked-files=no", "--ignore-submodules=dirty", "--no-renames")
         return bool(self.run("status", *options, in_tree=True))
+
+    def committed_at(self, path: Path) -> datetime | None:
+        """When the file came to be as it is, in UTC, by the newest commit that touched it.
+
+        None for a file that no commit holds as it is: an untracked, an ignored or a changed one. Raises ValueError for
+        a file outside the audited folder.
+        """
+        name = path.relative_to(self.checkout.top / self.checkout.prefix).as_posix()
+        if self.run("status", "--porcelain", "-z", "--ignored", "--", name, in_tree=True):
+            return None
+        said = self.run("log", "-1", "--format=%ct", "--", name, in_tree=True).decode().strip()
+        return datetime.fromtimestamp(int(said), UTC) if said else None
 
     def commits(self, *, at_most: int) -> tuple[str, ...]:
         """Commits of every branch and tag, and of what is checked out, newest first."""

@@ -14,8 +14,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from quub_audit.connectors.base import Ledger, Question, seconds_left
+from quub_audit.connectors.found_files import FoundFile, NotRead, find_files
 from quub_audit.connectors.log_detector import find_hits
-from quub_audit.connectors.log_files import LogFile, NotRead, list_files, read_tail
+from quub_audit.connectors.log_files import read_tail
 from quub_audit.connectors.log_text import MAX_CHARACTERS, Hit
 from quub_audit.errors import Malformed
 from quub_audit.facts.logs import LogSample, PiiKind, Sighting
@@ -93,7 +94,7 @@ class LogsConnector:
         asked = {"files": source.files, "max_events": max_events, "max_bytes": max_bytes}
 
         def sample() -> tuple[LogSample, ...]:
-            files = list_files(source)
+            files = find_files(source.files, target=str(source), key="logs.files")
             bounds = _Bounds(max_events=max_events, max_bytes=max_bytes)
             whole = _Spent()
             samples = []
@@ -134,7 +135,7 @@ class LogsConnector:
                 tally.is_cut = True
                 return
 
-    def _sample_file(self, file: LogFile, share: _Bounds) -> LogSample:
+    def _sample_file(self, file: FoundFile, share: _Bounds) -> LogSample:
         tally = _Tally(self._striker)
         name = plain_place(str(file.path))
         try:

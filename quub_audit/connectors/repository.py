@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,9 +15,9 @@ from quub_audit.connectors.git import Checkout, View, find_checkout, plain_envir
 from quub_audit.connectors.repository_assignments import find_assignments
 from quub_audit.connectors.repository_files import Tree, list_tree, matcher, read_text
 from quub_audit.connectors.repository_scanner import Scanner
-from quub_audit.connectors.repository_search import Parser, compile_rule, search_tree
+from quub_audit.connectors.repository_search import Searcher, check_rule
 from quub_audit.connectors.repository_secrets import Caches, scan_secrets
-from quub_audit.errors import TimedOut
+from quub_audit.errors import Reportable, TimedOut
 from quub_audit.facts.code import Assignments, CodeFile, Head, Pattern, Search, SecretScan, Text
 from quub_audit.facts.seal import Sealer
 from quub_audit.model.environment import Repository
@@ -35,7 +36,7 @@ class RepositoryConnector:
         self._sealer = sealer
         self._cache_dir = cache_dir
         self._children = Children()
-        self._parser = Parser()
+        self._searcher = Searcher(self._children, sealer.redactor)
         self._views: dict[Path, View] = {}
         self._trees: dict[Repository, Tree] = {}
         self._lock = threading.RLock()
@@ -80,18 +81,13 @@ class RepositoryConnector:
         Literals that are given to something named like a secret are struck even where nothing else knows them yet.
         """
         for pattern in patterns:
-            compile_rule(pattern)
+            check_rule(pattern)
         asked = [[pattern.name, list(pattern.languages), pattern.rule] for pattern in patterns]
         return self._ask(
             repository,
             "search",
-            lambda: search_tree(
-                repository,
-                self._tree(repository),
-                patterns,
-                is_production_only=is_production_only,
-                parser=self._parser,
-                redactor=self._sealer.redactor,
+            lambda: self._searcher.search(
+                repository, self._tree(repository), patterns, is_production_only=is_production_only
             ),
             patterns=asked,
             is_production_only=is_production_only,
@@ -157,6 +153,14 @@ class RepositoryConnector:
             if repository not in self._trees:
                 self._trees[repository] = list_tree(repository, self._view_of(repository), self._open_view)
             return self._trees[repository]
+
+    def committed_at(self, path: Path) -> datetime | None:
+        """When git brought the file at `path` as it is; None where it did not, or cannot tell."""
+        try:
+            checkout = find_checkout(path.parent)
+            return self._open_view(checkout).committed_at(path.resolve()) if checkout else None
+        except (Reportable, ValueError):
+            return None
 
     def _view_of(self, repository: Repository) -> View | None:
         checkout = find_checkout(Path(repository.path))

@@ -13,6 +13,7 @@ from typing import Any
 from quub_audit.connectors.base import Ledger
 from quub_audit.errors import Reportable
 from quub_audit.facts.asking import (
+    Artifacts,
     Aws,
     Clock,
     Http,
@@ -28,7 +29,15 @@ from quub_audit.facts.asking import (
     Vault,
 )
 from quub_audit.facts.seal import Redactor, Sealer
-from quub_audit.model.environment import Account, Environment, Region, SecretReference, VaultServer
+from quub_audit.model.environment import (
+    Account,
+    Artifact,
+    Environment,
+    Region,
+    Repository,
+    SecretReference,
+    VaultServer,
+)
 
 
 class FixedClock:
@@ -57,8 +66,10 @@ class World:
         environ: Mapping[str, str] | None = None,
         cache_dir: Path | None = None,
         salt: bytes | None = None,
+        commit: str = "",
     ) -> None:
         self.environment = environment
+        self._commit = commit
         self.ledger = ledger or Ledger()
         self.redactor = redactor or Redactor()
         self._sealer = Sealer(salt or secrets.token_bytes(32), self.redactor)
@@ -77,6 +88,27 @@ class World:
                 self._built[protocol] = self._builders()[protocol]()
             built: object = self._built[protocol]
             return built
+
+    def audited_commit(self) -> str:
+        """The commit that the world was built with, else what the first repository has checked out.
+
+        Empty when nobody knows.
+        """
+        return self._commit or self._head_of(self.environment.repositories[:1])
+
+    def _head_of(self, repositories: tuple[Repository, ...]) -> str:
+        checkouts: Any = self.connector(Repositories)
+        try:
+            return "".join(checkouts.head(repository).commit for repository in repositories)
+        except Reportable:
+            return ""  # the items that look at the repository say why
+
+    def _commit_for(self, artifact: Artifact) -> str:
+        """The commit that the files of an artifact have to be of."""
+        repositories = self.environment.repositories
+        if not artifact.repository or artifact.repository == repositories[0].name:
+            return self.audited_commit()
+        return self._head_of(tuple(each for each in repositories if each.name == artifact.repository))
 
     def verify_targets(self) -> tuple[str, ...]:
         """Compare every account of the environment with its declared identity; say in words what will be audited.
@@ -98,6 +130,7 @@ class World:
         targets.extend(f"Alertmanager {server.name} {server.url}" for server in self.environment.alertmanager)
         targets.extend(f"{backend.type} {backend.name} {backend.url}" for backend in self.environment.apm)
         targets.extend(f"error tracker {tracker.name} {tracker.url}" for tracker in self.environment.error_tracking)
+        targets.extend(f"{artifact.purpose} {artifact.name}" for artifact in self.environment.artifacts)
         targets.extend(f"repository {repository.name}" for repository in self.environment.repositories)
         if self.environment.quub and self.environment.quub.api_url:
             targets.append(f"Quub API {self.environment.quub.api_url}")
@@ -133,6 +166,7 @@ class World:
             Postgres: self._build_postgres,
             Prometheus: self._build_prometheus,
             Telemetry: self._build_telemetry,
+            Artifacts: self._build_artifacts,
             Clock: lambda: self._clock,
         }
 
@@ -219,6 +253,20 @@ class World:
 
         targets = (*self._by_name("apm").values(), *self._by_name("error_tracking").values())
         return TelemetryConnector(targets, self.ledger, self.redactor, at=self._clock.now())
+
+    def _build_artifacts(self) -> Any:
+        from quub_audit.connectors.artifacts import ArtifactsConnector, on_this_machine
+
+        checkouts: Any = self.connector(Repositories)
+        store = on_this_machine(checkouts.committed_at)
+        return ArtifactsConnector(
+            self.environment.artifacts,
+            self.ledger,
+            self.redactor,
+            at=self._clock.now(),
+            commit_of=self._commit_for,
+            store_of=lambda artifact: store,
+        )
 
     def _log_pages(self, region: Region, **parameters: Any) -> Iterator[Mapping[str, Any]]:
         """Events of one group, page by page, for the connector that samples them."""

@@ -1,7 +1,8 @@
 """Folds findings into item results, and item results into the verdict. Pure: asks nothing, reads no clock.
 
-The laws (DESIGN, section 3): any fail is a fail; else any error is an error; else enough passes at or above the
-item's floor are a pass; else inconclusive. Warnings fold to nothing. What could not be determined never passes.
+The laws (DESIGN, sections 2 and 3): any fail is a fail; else any error is an error; else stale evidence leaves it
+inconclusive; else enough passes at or above the item's floor are a pass; else inconclusive. Warnings fold to nothing.
+What could not be determined never passes.
 """
 
 from __future__ import annotations
@@ -229,6 +230,8 @@ def _item_result(run: ItemRun, circumstances: Circumstances, used: set[Waiver]) 
     )
 
     folded = fold(item, findings)
+    if run.stale and folded.status is Status.PASS:
+        folded = Fold(status=Status.INCONCLUSIVE, reason=folded.reason)
     status, reason, waived_from, waiver = folded.status, folded.reason, None, None
     is_attested = False
     if planned.not_applicable:
@@ -308,10 +311,11 @@ def _engine_findings(planned: PlannedItem, run: ItemRun) -> Iterable[Finding]:
 
 
 def _why_inconclusive(planned: PlannedItem, run: ItemRun, folded: Fold) -> str:
+    if run.stale:
+        more = f" (and {len(run.stale) - 1} more)" if len(run.stale) > 1 else ""
+        return f"evidence that does not count: {run.stale[0]}{more}"
     if folded.grade is not None:
         return folded.reason
-    if run.stale:
-        return f"only evidence that does not count: {run.stale[0]}"
     missing = _missing(planned)
     if missing and not planned.checks:
         return f"nothing could be looked at: the environment declares no {missing}"

@@ -297,6 +297,7 @@ def _targets(check: Check, environment: Environment) -> tuple[Any, ...]:
         "Account": environment.aws,
         "AlertmanagerServer": environment.alertmanager,
         "ApmBackend": environment.apm,
+        "Artifact": environment.artifacts,
         "BackupBucket": environment.backups,
         "Cache": environment.caches,
         "Database": environment.databases,
@@ -329,7 +330,8 @@ def _call(task: _Task, connectors: Connectors, environment: Environment) -> None
             _drain([answer] if isinstance(answer, Finding) else answer or (), task.findings, expected=Finding)
     except Stale as error:
         task.stale.append(error.message)
-        task.findings.append(Finding.warning(subject=str(task.subject), observed=error.message))
+        stale = Finding.warning(subject=str(task.subject), observed=error.message)
+        task.findings.append(replace(stale, next_step=error.next_step))
     except Reportable as error:
         subject = str(task.subject)
         message = error.message if subject in error.message else f"{subject}: {error.message}"

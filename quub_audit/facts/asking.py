@@ -10,6 +10,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from quub_audit.facts.artifacts import (
+    Coverage,
+    Experiment,
+    Freshness,
+    LoadRun,
+    MutationReport,
+    Scan,
+    TestReport,
+)
 from quub_audit.facts.code import Assignments, CodeFile, Head, Pattern, Search, SecretScan, Text
 from quub_audit.facts.http import HttpAnswer, Reach
 from quub_audit.facts.identity import Organisation, Person, Realm, RefreshTrial, Tokens
@@ -23,6 +32,7 @@ from quub_audit.facts.vault import VaultSecret
 from quub_audit.model.environment import (
     AlertmanagerServer,
     ApmBackend,
+    Artifact,
     Cache,
     Database,
     Endpoint,
@@ -266,6 +276,34 @@ class Telemetry(Protocol):
 
 
 @runtime_checkable
+class Artifacts(Protocol):
+    """What the pipeline made: read by its content and recounted, never believed by its own totals.
+
+    Every method gives one report for each file (and each run in it), in the order of the files, and never an empty
+    tuple. Raises Stale where there is no file, or one of them is not as `fresh` asks: too old, of no date, of another
+    commit or of none; Malformed for a file that cannot be read; Denied, Unreachable, Throttled, TimedOut of CI.
+    """
+
+    def tests(self, artifact: Artifact, *, fresh: Freshness) -> tuple[TestReport, ...]:
+        """JUnit XML and its kin."""
+
+    def coverage(self, artifact: Artifact, *, fresh: Freshness) -> tuple[Coverage, ...]:
+        """Which lines, branches and functions ran."""
+
+    def load(self, artifact: Artifact, *, fresh: Freshness) -> tuple[LoadRun, ...]:
+        """Runs of load generators."""
+
+    def scans(self, artifact: Artifact, *, fresh: Freshness) -> tuple[Scan, ...]:
+        """Runs of scanners: of dependencies, images, code, running applications, credentials."""
+
+    def mutation(self, artifact: Artifact, *, fresh: Freshness) -> tuple[MutationReport, ...]:
+        """Runs of mutation testers."""
+
+    def experiments(self, artifact: Artifact, *, fresh: Freshness) -> tuple[Experiment, ...]:
+        """Chaos experiments."""
+
+
+@runtime_checkable
 class Clock(Protocol):
     """The time of the audit; the same for every check of a run."""
 
@@ -286,11 +324,13 @@ CONNECTORS: tuple[type, ...] = (
     Redis,
     Prometheus,
     Telemetry,
+    Artifacts,
     Clock,
 )
 """Everything that a check's signature may name beside its subject and parameters."""
 
 TARGET_KIND: Mapping[type, str] = {
+    Artifacts: "artifacts",
     Aws: "aws",
     Identity: "identity",
     Postgres: "databases",

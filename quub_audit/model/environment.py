@@ -381,6 +381,61 @@ class Repository:
         return self.name
 
 
+Purpose = Literal[
+    "unit-tests",
+    "integration-tests",
+    "end-to-end-tests",
+    "coverage",
+    "mutation",
+    "peak-load",
+    "sustained-load",
+    "rate-limits",
+    "chaos",
+    "dependency-scan",
+    "secret-scan",
+    "code-scan",
+    "dynamic-scan",
+]
+"""What the files of an artifact are there to show."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipeline:
+    """Where CI keeps an artifact, by the commit that it was made of."""
+
+    provider: Literal["github", "gitlab"]
+    project: str
+    """`owner/name`, or the path of the project."""
+    artifact: str
+    """GitHub: the name of the artifact, or a glob of it. GitLab: the name of the job."""
+    url: str
+    """The address of the API."""
+    token: str = ""
+    """Read from the process environment; sealed as soon as it is read."""
+    ca_file: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """Files that the pipeline made, all for one purpose."""
+
+    kind: ClassVar[str] = "artifacts"
+    grade: ClassVar[Grade] = Grade.ARTIFACT
+    name: str
+    purpose: Purpose
+    files: tuple[str, ...]
+    """Globs; absolute, or of paths inside the archive that CI keeps."""
+    repository: str = ""
+    """The name of the repository that they are about; the first one when empty."""
+    commit: str = ""
+    """Full hash, as the pipeline says it, for files that do not."""
+    pipeline: Pipeline | None = None
+    """On this machine when None."""
+
+    def __str__(self) -> str:
+        return self.name
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotApplicable:
     """The environment's word that an item does not apply, with its reason."""
@@ -415,6 +470,7 @@ class Environment:
     alertmanager: tuple[AlertmanagerServer, ...] = ()
     apm: tuple[ApmBackend, ...] = ()
     error_tracking: tuple[ErrorTracker, ...] = ()
+    artifacts: tuple[Artifact, ...] = ()
     not_applicable: tuple[NotApplicable, ...] = ()
     siblings: tuple[Environment, ...] = ()
 
@@ -436,6 +492,7 @@ class Environment:
             "alertmanager": bool(self.alertmanager),
             "apm": bool(self.apm),
             "error_tracking": bool(self.error_tracking),
+            "artifacts": bool(self.artifacts),
         }
         return frozenset(kind for kind, is_there in declared.items() if is_there)
 

@@ -36,7 +36,7 @@ AWS = """\
         account_id: "111122223333"
         regions: [eu-central-1]
 """
-KNOWN = "alertmanager, apm, aws, backups, caches, databases, endpoints, error_tracking, identity, logs or 6 more"
+KNOWN = "alertmanager, apm, artifacts, aws, backups, caches, databases, endpoints, error_tracking, identity or 7 more"
 
 
 def below(text: str) -> str:

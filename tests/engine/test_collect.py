@@ -190,6 +190,18 @@ def test_warnings_alone_are_inconclusive_and_say_what_was_seen() -> None:
     )
 
 
+@given(st.lists(findings, max_size=6))
+def test_stale_evidence_holds_back_a_pass_and_hides_nothing_worse(seen: list[Finding]) -> None:
+    fresh = judge(*seen).items[0].status
+    run = ItemRun(planned=PlannedItem(item=ITEM), findings=tuple(seen), stale=("unit: a.xml is of another commit",))
+
+    (item,) = judge_runs(run).items
+
+    assert item.status is (Status.INCONCLUSIVE if fresh is Status.PASS else fresh)
+    if item.status is Status.INCONCLUSIVE:
+        assert item.reason == "evidence that does not count: unit: a.xml is of another commit"
+
+
 def test_a_pass_below_the_floor_says_where_it_was_seen() -> None:
     item = judge_item(finding(PASS, grade=Grade.REPOSITORY))
 

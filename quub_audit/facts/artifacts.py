@@ -1,0 +1,256 @@
+"""What files of a pipeline tell: tests, coverage, load, scans, mutants, experiments; dated, and bound to a commit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+Dating = Literal["report", "pipeline", "history", "file"]
+"""Who says when a file was made: it itself, the run that kept it, the commit that brought it, the file system."""
+
+Outcome = Literal["passed", "failed", "error", "skipped"]
+
+Level = Literal["critical", "high", "medium", "low", "unknown"]
+"""How bad a finding of a scanner is, in one scale for all of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Freshness:
+    """What evidence has to be in order to count."""
+
+    max_age_days: float
+    is_of_commit: bool = True
+    """Whether it has to be of the audited commit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a report comes from."""
+
+    file: str
+    """As a person finds it: a path, or `ARTIFACT of run 123: PATH`."""
+    tool: str = ""
+    version: str = ""
+    produced_at: datetime | None = None
+    """Aware, UTC."""
+    dated_by: Dating = "report"
+    commit: str = ""
+    """Full or abbreviated hash; empty where nothing says it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestCase:
+    """One test as it ended, counted from the cases themselves."""
+
+    __test__ = False
+
+    suite: str
+    name: str
+    outcome: Outcome
+    file: str = ""
+    duration_s: float | None = None
+    is_flaky: bool = False
+    """It passed, but not at first."""
+    tags: tuple[str, ...] = ()
+    """Marks, annotations and tags such as `@flow:withdraw`, as they are written, without the `@`."""
+    properties: Mapping[str, str] | None = None
+    """Of the case, over those of its suites; values of names that speak of credentials are left out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestReport:
+    """One file of test results."""
+
+    __test__ = False
+
+    origin: Origin
+    cases: tuple[TestCase, ...]
+    """Each once: what a format repeats is merged. The volume."""
+
+
+Span = tuple[int, int]
+"""First and last line, counted from 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileCoverage:
+    """What of one source file was run."""
+
+    path: str
+    """As the report has it, forward slashes."""
+    lines: int
+    lines_covered: int
+    branches: int = 0
+    branches_covered: int = 0
+    functions: int = 0
+    functions_covered: int = 0
+    missed_functions: tuple[str, ...] = ()
+    """Names of functions that never ran, at most 100."""
+    covered: tuple[Span, ...] = ()
+    missed: tuple[Span, ...] = ()
+    """Lines that ran, and lines that did not; empty where the format counts without naming them."""
+    ignored_lines: int = 0
+    """Left out by a comment in the code or by configuration, where the report says so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """One file of coverage."""
+
+    origin: Origin
+    files: tuple[FileCoverage, ...]
+    """Each source file once, by path. The volume is their lines."""
+    stated_percent: float | None = None
+    """What the report says of its lines itself, 0 to 100."""
+    counts: Literal["lines", "statements"] = "lines"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """One stretch of time of a load test."""
+
+    start_s: float
+    """Since the run's beginning."""
+    requests: int
+    errors: int
+    p95_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadRun:
+    """What a load generator achieved, not what it was told to do."""
+
+    origin: Origin
+    requests: int
+    """The volume."""
+    errors: int
+    duration_s: float
+    """From the first to the last sample where there are samples, else as the summary says."""
+    started_at: datetime | None = None
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+    p99_ms: float | None = None
+    targets: tuple[str, ...] = ()
+    """`host` or `host:port` that were sent to, sorted; empty where the format does not say."""
+    is_open_model: bool | None = None
+    """Whether requests were sent by a schedule, whatever the answers took; None where it cannot be told."""
+    dropped: int = 0
+    """Requests that were due and never sent."""
+    statuses: Mapping[str, int] | None = None
+    """Answers by HTTP status (`0` for none); None where the format does not count them."""
+    statuses_with_retry_after: int | None = None
+    """Answers with status 429 that said when to come back; None where the format does not say."""
+    slice_s: float = 0.0
+    slices: tuple[Slice, ...] = ()
+    """Every stretch from the first sample to the last, empty ones too; none where there is only a summary."""
+    longest_gap_s: float = 0.0
+    """Longest time without a sample; needs slices."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acceptance:
+    """Somebody's word that a finding need not be mended: a VEX statement, an ignore list, a suppression."""
+
+    by: str
+    """The file or tool that says it."""
+    reason: str = ""
+    expires: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanFinding:
+    """One finding of a scanner, each thing once."""
+
+    id: str
+    """`CVE-2026-1234`, a rule's id."""
+    level: Level
+    title: str = ""
+    """Never the matched text."""
+    aliases: tuple[str, ...] = ()
+    subject: str = ""
+    """A package with its version, a URL, a file; by purl where there is one."""
+    fixed_in: tuple[str, ...] = ()
+    """Versions; empty where there is no fix."""
+    cwes: tuple[int, ...] = ()
+    tags: tuple[str, ...] = ()
+    file: str = ""
+    line: int | None = None
+    commit: str = ""
+    is_exploited: bool = False
+    """Known to be, by CISA's catalogue or the scanner's own."""
+    exploit_probability: float | None = None
+    """EPSS, 0 to 1."""
+    confidence: Literal["false positive", "low", "medium", "high", "confirmed", ""] = ""
+    is_verified: bool = False
+    """Of a credential: it was tried, and works."""
+    acceptance: Acceptance | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """One run of a scanner."""
+
+    origin: Origin
+    covers: Literal["dependencies", "image", "code", "dynamic", "secrets", "infrastructure"]
+    volume: int
+    """What was looked at: packages, URLs, rules, files."""
+    volume_of: str
+    """What `volume` counts, in the plural."""
+    targets: tuple[str, ...] = ()
+    """Manifests, images by digest, sites."""
+    ecosystems: tuple[str, ...] = ()
+    findings: tuple[ScanFinding, ...] = ()
+    unread: tuple[str, ...] = ()
+    """What the scanner itself says that it could not look at, in words."""
+    database_at: datetime | None = None
+    """How new its knowledge is."""
+    is_authenticated: bool | None = None
+    """Of a dynamic scan: whether it saw pages behind the login; None where the report does not say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileMutants:
+    """Mutants of one source file; of the whole run where the tool counts no files (`path` is empty)."""
+
+    path: str
+    killed: int
+    """Noticed by a test, or by its time-out."""
+    survived: int
+    uncovered: int
+    """No test reaches them."""
+    pending: int = 0
+    """Never tried: the run did not end."""
+    left_out: int = 0
+    """By comments or configuration, or because they do not compile."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MutationReport:
+    """One run of a mutation tester."""
+
+    origin: Origin
+    files: tuple[FileMutants, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """One chaos experiment."""
+
+    origin: Origin
+    title: str
+    status: Literal["completed", "failed", "aborted", "interrupted", "unfinished"]
+    has_deviated: bool
+    steady_before: bool | None
+    steady_after: bool | None
+    """Whether the steady state held; None where it was not looked at."""
+    faults: tuple[str, ...]
+    """Actions that were done and succeeded. The volume."""
+    started_at: datetime | None = None
+    duration_s: float | None = None
+    breaker_states: tuple[tuple[str, datetime | None], ...] = ()
+    """What a probe saw of a circuit breaker: `closed`, `open`, `half-open`, in order, and when."""
+
+
+Report = TestReport | Coverage | LoadRun | Scan | MutationReport | Experiment

@@ -1,0 +1,14 @@
+"""Reports of coverage, whatever wrote them."""
+
+from __future__ import annotations
+
+from quub_audit.facts.artifacts import Coverage
+from quub_audit.parsers.source import Format, Source, read_as
+
+FORMATS: tuple[Format[tuple[Coverage, ...]], ...] = ()
+"""Asked in this order; the first that knows a report reads it."""
+
+
+def read(source: Source) -> tuple[Coverage, ...]:
+    """What the report holds; several where one file holds several. Raises Malformed."""
+    return read_as(source, FORMATS, "coverage")
