@@ -322,6 +322,23 @@ def sites(matches: Sequence[Match], name: str = "site") -> Iterator[Site]:
         )
 
 
+ONCE = r"(?i)^(main|__init__|constructor|init\w*|setup\w*|start\w*|on_?startup|lifespan|bootstrap|configure\w*|register\w*|new[A-Z]\w*|New\w*)$"  # noqa: E501  one expression
+"""Names of functions that run once in a process or an object."""
+
+
+def made_per_call(site: Site, once: str = ONCE) -> str | None:
+    """How something that should be shared is made too often; empty when it is made once, None when that is not told."""
+    if site.is_in_loop and not site.is_cached and not site.is_kept:
+        return "is made in a loop"
+    if site.is_kept or site.is_cached or not site.is_in_function or re.search(once, site.within):
+        return ""
+    if site.is_returned:
+        return None
+    if site.language == "java" and site.within[:1].isupper():
+        return ""
+    return f"is made anew by each call of {site.within}" if site.within else "is made anew by each call of a function"
+
+
 def last_part(name: str) -> str:
     """`http` of `this.http`, `_client` of `self._client`."""
     return re.split(r"[.,\s>]+", name.strip())[-1].strip("#\"'*") if name else ""
@@ -644,8 +661,8 @@ def look(repository: Repository, repositories: Repositories) -> Code:
         repository=repository.name,
         calls=tuple(sorted(calls, key=lambda call: _order(call.site))),
         clients=tuple(sorted(clients, key=_order)),
-        settings=tuple(_plain(match) for match in first.matches if match.pattern == "setting"),
-        aborts=tuple(_plain(match) for match in first.matches if match.pattern == "abort"),
+        settings=tuple(plain(match) for match in first.matches if match.pattern == "setting"),
+        aborts=tuple(plain(match) for match in first.matches if match.pattern == "abort"),
         names=read_constants(first.matches),
         unreadable=first.unreadable,
     )
@@ -655,7 +672,8 @@ def _order(site: Site) -> tuple[str, int, int]:
     return site.location.file, site.location.line or 0, site.location.column or 0
 
 
-def _plain(match: Match) -> Site:
+def plain(match: Match) -> Site:
+    """A call by itself, without what is around it."""
     written = _written(match)
     return Site(
         location=match.location,

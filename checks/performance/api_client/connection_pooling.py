@@ -16,7 +16,7 @@ from typing import Final
 
 from pydantic import Field
 
-from quub_audit.checks.performance.api_client._calls import Call, Code, Site, look
+from quub_audit.checks.performance.api_client._calls import ONCE, Call, Code, Site, look, made_per_call
 from quub_audit.checks.performance.api_client._limits import options_of
 from quub_audit.checks.performance.api_client._source import SPREAD, number, pairs
 from quub_audit.sdk import Finding, Parameters, Repositories, Repository, check, unread
@@ -37,7 +37,7 @@ class PoolingParameters(Parameters):
     max_sockets: int = Field(default=500, ge=1)
     """Connections to one host that a pool with a limit should allow at most; more are warned of. House rule."""
 
-    once: str = r"(?i)^(main|__init__|constructor|init\w*|setup\w*|start\w*|on_?startup|lifespan|bootstrap|configure\w*|register\w*|new[A-Z]\w*|New\w*)$"  # noqa: E501  one expression
+    once: str = ONCE
     """Regular expression for functions that run once in a process or an object."""
 
 
@@ -95,7 +95,7 @@ def _judge_client(code: Code, site: Site, wanted: PoolingParameters) -> Iterator
     if fault:
         yield _finding(code, site, False, fault, "keep connections alive")
         return
-    how_often = _made_per_call(site, wanted)
+    how_often = made_per_call(site, wanted.once)
     if how_often is None:
         yield _untold(code, site, f"is made by {site.within or 'a function'}, and how often that runs is not told")
         return
@@ -104,19 +104,6 @@ def _judge_client(code: Code, site: Site, wanted: PoolingParameters) -> Iterator
         return
     yield _finding(code, site, True, POOLED, "")
     yield from _judge_size(code, site, wanted)
-
-
-def _made_per_call(site: Site, wanted: PoolingParameters) -> str | None:
-    """How a client is made too often; empty when it is made once, None when that is not told."""
-    if site.is_in_loop and not site.is_cached and not site.is_kept:
-        return "is made in a loop"
-    if site.is_kept or site.is_cached or not site.is_in_function or re.search(wanted.once, site.within):
-        return ""
-    if site.is_returned:
-        return None
-    if site.language == "java" and site.within[:1].isupper():
-        return ""
-    return f"is made anew by each call of {site.within}" if site.within else "is made anew by each call of a function"
 
 
 def _closes(site: Site, code: Code) -> str:
@@ -180,7 +167,7 @@ def _judge_node(code: Code, call: Call, node: int | None, wanted: PoolingParamet
             if each.text[:40] in agent
             or (each.name == name and (each.location.file in files or not each.is_in_function))
         ]
-        faults = [_closes(each, code) or _made_per_call(each, wanted) for each in named or agents]
+        faults = [_closes(each, code) or made_per_call(each, wanted.once) for each in named or agents]
         if faults and all(fault == "" for fault in faults):
             return _finding(code, site, True, f"goes over the agent of {(named or agents)[0].location}", "")
         if named and any(faults):

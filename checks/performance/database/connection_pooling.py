@@ -1,24 +1,28 @@
 """The service reuses its connections, and leaves the server some to spare.
 
 Pass          sessions of applications are old or last for `min_session_s` on average, all sessions together take `headroom` of the server's connections or less, and none lingers in a transaction
-Fail          sessions are opened anew all the time; sessions take more than `headroom` of what the server or the database allows, or the pools named in `pools` could; a pool or an RDS proxy lets callers wait for longer than `max_wait_s`; an RDS proxy has no healthy target; a session is idle in a transaction for longer than `max_idle_in_transaction_s`, or more than `max_idle_in_transaction_share` of them are
+Fail          sessions are opened anew all the time; sessions take more than `headroom` of what the server or the database allows, or the pools named in `pools` could; a pool or an RDS proxy lets callers wait for longer than `max_wait_s`; an RDS proxy has no healthy target; a session is idle in a transaction for longer than `max_idle_in_transaction_s`, or more than `max_idle_in_transaction_share` of them are; a pool in the code is made anew for each call, has no limit or one above `max_pool_size`, or lets callers wait for longer than `max_wait_s`
 Inconclusive  no session of an application was there; sessions are young, and the counters do not tell whether that is their habit
 Error         the role is not in `pg_monitor`; `pools` names a database that is not declared; AWS refused to tell of its proxies
-Needs         membership in `pg_monitor`, CONNECT on the database; `rds:DescribeDBProxies`, `DescribeDBProxyTargetGroups`, `DescribeDBProxyTargets` where an AWS account is declared
+Needs         membership in `pg_monitor`, CONNECT on the database; `rds:DescribeDBProxies`, `DescribeDBProxyTargetGroups`, `DescribeDBProxyTargets` where an AWS account is declared; a checkout of the code where a repository is
 Source        the guide, Database; OWASP ASVS v5.0.0-13.1.2 and -13.2.6; https://www.postgresql.org/docs/current/runtime-config-connection.html
 
-What is in `pools` is a person's word, and an RDS proxy may stand unused: both may fail the item, and pass nothing. From PostgreSQL 14 on the server counts sessions and their time; before, the age of those that are open decides. The audit's own session is left out. Behind a pooler such as PgBouncer the sessions are the pooler's.
+What is in `pools` is a person's word, an RDS proxy may stand unused, and code may not be what runs: all three may fail the item, and pass nothing. From PostgreSQL 14 on the server counts sessions and their time; before, the age of those that are open decides. The audit's own session is left out. Behind a pooler such as PgBouncer the sessions are the pooler's.
+In code, the pools of pg, knex, Sequelize, TypeORM, Prisma, SQLAlchemy, psycopg, asyncpg, database/sql, pgxpool and HikariCP are looked for, and followed one level; their own defaults count (pg waits without a limit, database/sql has none). What comes from elsewhere is warned of, and so is a pool that keeps no connection, which is sound behind a pooler alone.
 """  # noqa: E501  each line is a paragraph of the page
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from quub_audit.checks.performance.api_client._calls import made_per_call
 from quub_audit.checks.performance.database._catalogue import Row, stats_age_h
+from quub_audit.checks.performance.database._pools import FACTORY, SCRIPTS, CodePool, find_pools
 from quub_audit.sdk import (
     Aws,
     Database,
@@ -28,9 +32,12 @@ from quub_audit.sdk import (
     Parameters,
     Postgres,
     Region,
+    Repositories,
+    Repository,
     check,
     cut,
     subjects,
+    unread,
 )
 
 MOMENT_S = 5.0
@@ -83,7 +90,10 @@ class PoolingParameters(Parameters):
     """Largest ratio of sessions that are idle in a transaction, 0 to 1."""
 
     max_wait_s: float = Field(default=30, gt=0)
-    """Longest wait for a free connection that a pool of `pools` or an RDS proxy may allow, seconds."""
+    """Longest wait for a free connection that a pool of `pools` or of the code, or an RDS proxy, may allow, seconds."""
+
+    max_pool_size: int = Field(default=100, gt=0)
+    """Most connections of one pool in the code. A PostgreSQL takes 100 in all, unless it is told otherwise."""
 
     exclude_applications: str = r"(?i)^(psql|pg_dump|pg_basebackup|pgadmin|dbeaver|datadog|postgres_exporter)"
     """Regular expression of names of applications that are no part of the service; found in `application_name`."""
@@ -189,6 +199,68 @@ def proxy(subject: Proxy, aws: Aws, wanted: PoolingParameters) -> Iterator[Findi
     groups = aws.ask("rds.DescribeDBProxyTargetGroups", region=region, DBProxyName=name).get("TargetGroups", ())
     targets = aws.ask("rds.DescribeDBProxyTargets", region=region, DBProxyName=name).get("Targets", ())
     yield from judge_proxy(subject, groups, targets, wanted)
+
+
+@check("Pools in the code are made once, and bound their size and the wait", each=Repository)
+def code(subject: Repository, repositories: Repositories, wanted: PoolingParameters) -> Iterator[Finding]:
+    """One finding for each pool, and for each connection that is opened without one."""
+    found = find_pools(subject, repositories)
+    for pool in found.pools:
+        yield from judge_code(subject.name, pool, wanted)
+    yield from unread(subject.name, found.unreadable)
+
+
+def judge_code(repository: str, pool: CodePool, wanted: PoolingParameters) -> Iterator[Finding]:
+    """A fail for the faults of a pool, a warning where the code does not tell, else a pass.
+
+    Nothing for a connection without a pool that is kept: one is what listening to notifications takes.
+    """
+    site = pool.site
+    how_often = "" if SCRIPTS.search(site.location.file) else made_per_call(site)
+    if how_often and not site.is_in_loop and FACTORY.search(site.within):
+        how_often = None
+    if not pool.is_pool and not how_often:
+        return
+    faults = [how_often] if how_often else []
+    if pool.max_connections is not None and pool.max_connections > wanted.max_pool_size:
+        faults.append(_connections(pool.max_connections))
+    if pool.wait_s is not None and pool.wait_s > wanted.max_wait_s:
+        faults.append(_wait(pool.wait_s))
+    is_told = how_often is not None and pool.max_connections is not None and pool.wait_s is not None
+    subject = f"{repository}:{site.location}"
+    expected = f"made once, {wanted.max_pool_size} connections or fewer, waits of {wanted.max_wait_s:g} s or less"
+    told = [_connections(pool.max_connections), _wait(pool.wait_s)]
+    if how_often is None:
+        told.insert(0, f"how often {site.within or 'the function'} makes it is not told")
+    if not pool.keeps_connections:
+        told = ["keeps no connection, which is sound behind a pooler alone"]
+    if not faults and not (is_told and pool.keeps_connections):
+        yield Finding.warning(
+            subject=subject, observed=f"{site.shown}: {', '.join(told)}", expected=expected, location=site.location
+        )
+        return
+    yield Finding.of(
+        not faults,
+        subject=subject,
+        observed=f"{site.shown}: {', '.join(faults or told)}",
+        expected=expected,
+        message=f"{subject} {', '.join(faults)}; share one pool in the process, and bound its size and the wait"
+        if faults
+        else "",
+        location=site.location,
+    )
+
+
+def _connections(count: float | None) -> str:
+    if count is None:
+        return "its size is not told"
+    return "connections without a limit" if math.isinf(count) else f"up to {count:g} connections"
+
+
+def _wait(seconds: float | None) -> str:
+    if seconds is None:
+        return "how long callers wait is not told"
+    return "callers wait without a limit" if math.isinf(seconds) else f"callers wait {seconds:g} s"
 
 
 def applications(told: Sequence[Row], wanted: PoolingParameters) -> tuple[Row, ...]:
