@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import resource
 import selectors
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -36,6 +38,12 @@ class Done:
     output: bytes
     said: str
     """The error stream in one line, at most 400 characters, control characters left out."""
+    errors: bytes = b""
+    """The error stream as it came, as far as it was kept."""
+
+
+class TooMuch(Malformed):
+    """A program wrote more than it was allowed to."""
 
 
 class Children:
@@ -55,15 +63,19 @@ class Children:
         label: str,
         timeout_s: float = QUESTION_TIMEOUT_S,
         max_bytes: int = 64 * 1024 * 1024,
+        max_memory_bytes: int = 0,
     ) -> Done:
         """Run `command` in `folder` with nothing but `environ`, and nothing on its input.
 
-        Whatever it started is ended with it. `label` begins the messages. Raises TimedOut, Unsupported when it cannot
-        be started, Malformed when it writes more than `max_bytes`.
+        Whatever it started is ended with it. `label` begins the messages. `max_memory_bytes` of addresses, where the
+        platform can bound them; 0 for no bound. Raises TimedOut, Unsupported when it cannot be started, TooMuch when
+        it writes more than `max_bytes`.
         """
         deadline = Deadline(seconds_left(timeout_s))
         process = self._start(command, folder, environ, label)
         try:
+            if max_memory_bytes:
+                _bound_memory(process.pid, max_memory_bytes)
             output, said = _collect(process, deadline, label, max_bytes)
             code = process.wait(timeout=max(POLL_S, deadline.seconds_left()))
         except subprocess.TimeoutExpired as error:
@@ -72,7 +84,7 @@ class Children:
             self._end(process)
         if self._is_closed:
             raise TimedOut(f"{label} was ended, because the run is over")
-        return Done(code, output, _one_line(said))
+        return Done(code, output, _one_line(said), said)
 
     def close(self) -> None:
         """End everything that still runs; nothing can be started afterwards."""
@@ -128,6 +140,12 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
+def _bound_memory(pid: int, most: int) -> None:
+    if sys.platform == "linux":  # elsewhere a process can bound only itself
+        with suppress(OSError):  # it may have ended already, or be bound to less
+            resource.prlimit(pid, resource.RLIMIT_AS, (most, most))
+
+
 def _collect(process: subprocess.Popen[bytes], deadline: Deadline, label: str, max_bytes: int) -> tuple[bytes, bytes]:
     """Both streams until their ends."""
     output, said = bytearray(), bytearray()
@@ -145,7 +163,7 @@ def _collect(process: subprocess.Popen[bytes], deadline: Deadline, label: str, m
                 key.data.extend(chunk)
             del said[MAX_SAID_BYTES:]
             if len(output) > max_bytes:
-                raise Malformed(f"{label} wrote more than {max_bytes // (1 << 20)} MiB")
+                raise TooMuch(f"{label} wrote more than {max_bytes // (1 << 20)} MiB")
     return bytes(output), bytes(said)
 
 

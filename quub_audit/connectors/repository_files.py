@@ -67,7 +67,7 @@ GENERATED = re.compile(
 """What generators write at the top of a file, in a comment."""
 
 _GENERATED_WITHIN_BYTES = 1024
-_BYTE_ORDER_MARKS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
+BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ def decode(content: bytes, label: str) -> str:
     """Content as text: UTF-8, UTF-16 with its mark, or else Latin-1. Raises Malformed for what is no text."""
     if is_binary(content[:HEAD_BYTES]):
         raise Malformed(f"{label} is no text")
-    encoding = next((name for mark, name in _BYTE_ORDER_MARKS if content.startswith(mark)), "utf-8")
+    encoding = next((name for mark, name in BYTE_ORDER_MARKS.items() if content.startswith(mark)), "utf-8")
     try:
         return content.decode(encoding)
     except UnicodeDecodeError:

@@ -1,32 +1,52 @@
 """Structural search: patterns in ast-grep's rule language over the service's own code.
 
-A file is parsed once per language, whatever the number of patterns, and only when its text holds the names that one of
-them spells out; trees are kept for the next search of the run up to `CACHED_BYTES` of source. A file with errors of
-syntax is searched where it parsed; it is told as unreadable when more than `MAX_ERROR_SHARE` of it did not. ast-grep
-holds the interpreter's lock while it parses, so that threads would gain nothing.
+Searches of one repository that are asked for at about the same time share one pass over its files, by ast-grep's own
+command: see `quub_audit.connectors.repository_grep`. Few files are searched in this process instead, by ast-grep's
+library: those that the command would read otherwise, see `_is_plain`. A file with errors of syntax is searched where it
+parsed; it is told as unreadable when more than `MAX_ERROR_SHARE` of it did not.
 """
 
 from __future__ import annotations
 
 import re
 import threading
+import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import closing
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 import yaml
 
-from quub_audit.connectors.base import QUESTION_TIMEOUT_S, seconds_left
-from quub_audit.connectors.repository_files import MAX_TEXT_BYTES, Listed, Tree, decode, read_bytes
-from quub_audit.errors import Reportable
+from quub_audit.connectors.base import DEADLINE, QUESTION_TIMEOUT_S, Deadline, seconds_left
+from quub_audit.connectors.children import POLL_S, Children
+from quub_audit.connectors.repository_files import (
+    BYTE_ORDER_MARKS,
+    MAX_TEXT_BYTES,
+    Listed,
+    Tree,
+    decode,
+    read_bytes,
+)
+from quub_audit.connectors.repository_grep import (
+    METAVARIABLE,
+    SEARCH_TIMEOUT_S,
+    Found,
+    Grep,
+    Rule,
+    batches,
+    metavariables,
+)
+from quub_audit.errors import Malformed, Reportable, TimedOut
 from quub_audit.facts.code import Language, Match, Pattern, Search
 from quub_audit.facts.seal import Redactor, entropy_bits, kind_of
 from quub_audit.model.environment import Repository
 from quub_audit.model.finding import Location
 
 if TYPE_CHECKING:
-    from ast_grep_py import SgNode, SgRoot
+    from ast_grep_py import SgNode
 
 SUFFIXES: Mapping[str, tuple[Language, ...]] = {
     ".js": ("javascript",),
@@ -56,14 +76,20 @@ _JAVA_TEST = re.compile(r"(Tests?|TestCase|(?<=[a-z])IT)\.java$")
 
 MAX_CAPTURE_CHARACTERS = 2000
 
-MAX_MATCHES = 20_000
-"""More matches than any reader or report could bear; a search that reaches it says so as unreadable."""
+MAX_MATCHES = 100_000
+"""Of one search, five for each file of a large repository; a search that reaches it says so as unreadable."""
 
 MAX_ERROR_SHARE = 0.5
 """Share of a file's characters below nodes that did not parse, from which on the file counts as unreadable."""
 
-CACHED_BYTES = 4 * 1024 * 1024
-"""Source whose trees are kept for the next search; a tree takes some 35 times the memory of its source."""
+MAX_LINE_BYTES = 20_000
+"""Longest line that ast-grep's command is given: it prints the whole line with each match."""
+
+MAX_STRUCK_CHARACTERS = 8 * MAX_CAPTURE_CHARACTERS
+"""Of a match, how much is looked at for secrets: the part that is told, and what a secret at its end may reach into."""
+
+GATHER_S = 0.05
+"""How long a pass waits for others who want to search the same repository."""
 
 _RULE_KEYS = frozenset(
     {
@@ -75,84 +101,297 @@ _RULE_KEYS = frozenset(
 )
 
 
+@dataclass(slots=True, eq=False)
+class _Request:
+    """One search that somebody waits for."""
+
+    repository: Repository
+    patterns: tuple[Pattern, ...]
+    is_production_only: bool
+    deadline: Deadline
+    is_answered: threading.Event = field(default_factory=threading.Event)
+    answer: Search | Reportable = field(default_factory=lambda: Malformed("the search ended without an answer"))
+
+    def wants(self, file: _File) -> bool:
+        """Whether a file is asked about."""
+        is_asked = any(file.language in pattern.languages for pattern in self.patterns)
+        return is_asked and (file.is_production or not self.is_production_only)
+
+
 @dataclass(frozen=True, slots=True)
-class _Parsed:
-    root: SgRoot
-    is_broken: bool
+class _File:
+    """A file that a pass is about."""
+
+    listed: Listed
+    language: Language
+    is_production: bool
 
 
-class Parser:
-    """Parses source and keeps trees for the next search of the run. Thread-safe."""
+class _Latest(Deadline):
+    """The last of several deadlines."""
 
-    def __init__(self, *, max_bytes: int = CACHED_BYTES) -> None:
-        self._kept: dict[tuple[str, str, int, int], _Parsed] = {}
-        self._bytes_left = max_bytes
+    def __init__(self, deadlines: Sequence[Deadline]) -> None:
+        self._deadlines = tuple(deadlines)
+
+    def seconds_left(self) -> float:
+        return max(deadline.seconds_left() for deadline in self._deadlines)
+
+
+class Searcher:
+    """Searches for whoever asks, from any thread; a pass over a repository answers all that wait for one.
+
+    `program` stands in for ast-grep's own command. Nothing is started before the first question.
+    """
+
+    def __init__(
+        self, children: Children, redactor: Redactor, *, program: str = "", max_matches: int = MAX_MATCHES
+    ) -> None:
+        self._children = children
+        self._redactor = redactor
+        self._program = program
+        self._max_matches = max_matches
+        self._waiting: dict[Tree, list[_Request]] = {}
         self._lock = threading.Lock()
 
-    def parse(
-        self, tree: Tree, listed: Listed, language: Language, label: str, *, is_worth_it: Callable[[str], bool]
-    ) -> _Parsed | None:
-        """The tree of one file, read anew when the file has changed; None when its text is not worth to be parsed.
-
-        Raises Absent, Denied, Malformed.
-        """
-        path = tree.root / listed.name
-        try:
-            about = path.lstat()
-            key = (str(path), language, about.st_size, about.st_mtime_ns)
-        except OSError:
-            key = (str(path), language, -1, -1)
-        kept = self._kept.get(key)
-        if kept is not None:
-            return kept
-        text = decode(read_bytes(tree.root, listed, MAX_TEXT_BYTES, label), label)
-        if not is_worth_it(text):
-            return None
-        parsed = _parse(text, language)
+    def search(
+        self, repository: Repository, tree: Tree, patterns: Sequence[Pattern], *, is_production_only: bool
+    ) -> Search:
+        """Every match of every pattern. Raises ValueError for a rule that is none, Malformed, TimedOut, Unsupported."""
+        for pattern in patterns:
+            check_rule(pattern)
+        deadline = DEADLINE.get() or Deadline(SEARCH_TIMEOUT_S)
+        request = _Request(repository, tuple(patterns), is_production_only, deadline)
         with self._lock:
-            # Searches go through the files in one order, so that giving up the oldest would give up all of them.
-            if len(text) <= self._bytes_left and key not in self._kept:
-                self._bytes_left -= len(text)
-                self._kept[key] = parsed
-        return parsed
+            is_first = tree not in self._waiting
+            self._waiting.setdefault(tree, []).append(request)
+        if is_first:
+            threading.Thread(target=self._work, args=(tree,), name="search", daemon=True).start()
+        while not request.is_answered.wait(timeout=min(POLL_S, max(0.0, deadline.seconds_left()))):
+            if deadline.seconds_left() <= 0:
+                raise TimedOut(f"{repository}: the search was not done in time", next_step="raise --check-timeout")
+        if isinstance(request.answer, Reportable):
+            raise request.answer
+        return request.answer
+
+    def _work(self, tree: Tree) -> None:
+        """Answer until nobody waits any more."""
+        time.sleep(GATHER_S)
+        requests: Sequence[_Request] = ()
+        try:
+            while requests := self._take(tree):
+                self._answer(tree, requests)
+        finally:
+            if requests:  # a bug: who came meanwhile is told so too
+                with self._lock:
+                    late = self._waiting.pop(tree)
+                for request in late:
+                    request.is_answered.set()
+
+    def _take(self, tree: Tree) -> Sequence[_Request]:
+        """All that wait. An empty answer ends the thread."""
+        with self._lock:
+            requests = self._waiting[tree]
+            if requests:
+                self._waiting[tree] = []
+            else:
+                del self._waiting[tree]
+            return requests
+
+    def _answer(self, tree: Tree, requests: Sequence[_Request]) -> None:
+        """Answer each request. One with a rule that ast-grep refuses spoils all: then each is tried by itself."""
+        token = DEADLINE.set(_Latest([request.deadline for request in requests]))
+        try:
+            going = _Pass(tree, requests, self._redactor, self._max_matches)
+            going.search(self._children, self._program)
+            for request in requests:
+                request.answer = going.answer(request)
+        except Malformed as error:
+            if len(requests) > 1:
+                for request in requests:
+                    self._answer(tree, [request])
+            else:
+                requests[0].answer = error
+        except Reportable as error:
+            for request in requests:
+                request.answer = error
+        finally:
+            DEADLINE.reset(token)
+            for request in requests:
+                request.is_answered.set()
 
 
-def search_tree(
-    repository: Repository,
-    tree: Tree,
-    patterns: Sequence[Pattern],
-    *,
-    is_production_only: bool,
-    parser: Parser,
-    redactor: Redactor,
-) -> Search:
-    """Every match of every pattern. Raises ValueError for a rule that is none, TimedOut."""
-    rules = {pattern: compile_rule(pattern) for pattern in patterns}
-    matches: list[Match] = []
-    unreadable: list[tuple[str, str]] = []
-    searched = 0
-    for listed in tree.own():
-        path = listed.file.path
-        language = language_of(path)
-        asked = [pattern for pattern in patterns if language in pattern.languages]
-        if language is None or not asked or (is_production_only and is_not_production(path)):
-            continue
-        seconds_left(QUESTION_TIMEOUT_S)
-        reason = _too_large(tree, listed)
-        if not reason:
-            try:
-                found, reason = _search_file(repository, tree, listed, language, asked, rules, parser)
-            except Reportable as error:
-                found, reason = [], error.message.removeprefix(f"{repository}:{path} ")
-            searched += not reason
-            matches.extend(found[: MAX_MATCHES - len(matches)])
-        if reason:
-            unreadable.append((path, reason))
-        if len(matches) >= MAX_MATCHES:
-            unreadable.append((path, f"the search ended here, at {MAX_MATCHES} matches"))
-            break
-    struck = [_struck(match, redactor) for match in matches]
-    return Search(matches=tuple(sorted(struck, key=_place)), files_searched=searched, unreadable=tuple(unreadable))
+class _Pass:
+    """One pass over the files of a tree, for all rules of some requests."""
+
+    def __init__(self, tree: Tree, requests: Sequence[_Request], redactor: Redactor, max_matches: int) -> None:
+        self._tree = tree
+        self._label = str(requests[0].repository)
+        self._redactor = redactor
+        self._max_matches = max_matches
+        rules = (
+            Rule(language, pattern.rule)
+            for request in requests
+            for pattern in request.patterns
+            for language in pattern.languages
+        )
+        self._rules = tuple(dict.fromkeys(rules))
+        found = (
+            _File(listed, language, not is_not_production(listed.file.path))
+            for listed in tree.own()
+            if (language := language_of(listed.file.path))
+        )
+        self._files = {file.listed.name: file for file in found if any(request.wants(file) for request in requests)}
+        self._found: dict[Rule, list[tuple[str, Found]]] = defaultdict(list)
+        self._unreadable: dict[str, str] = {}
+        self._sizes: dict[str, int] = {}
+
+    def search(self, children: Children, program: str) -> None:
+        """Look at each file. Raises Malformed, TimedOut, Unsupported."""
+        with closing(
+            Grep(children, self._rules, self._tree.root, f"{self._label}: the search", program=program)
+        ) as grep:
+            for names in batches(self._plain_files()):
+                seen = grep.search(names)
+                for name in names:
+                    file = self._files[name]
+                    if name not in seen:  # it has changed since we looked at it
+                        self._search_here(file)
+                    elif seen[name].failure:
+                        self._unreadable[name] = seen[name].failure
+                    else:
+                        self._keep(file, seen[name].found, sum(seen[name].broken_bytes) / self._sizes[name])
+                self._cut()
+
+    def answer(self, request: _Request) -> Search:
+        """What one of the requests asked for."""
+        wanted = {name: file.listed.file.path for name, file in self._files.items() if request.wants(file)}
+        matches = [
+            Match(
+                pattern=pattern.name,
+                location=Location(file=wanted[name], line=found.line, column=found.column),
+                language=language,
+                text=found.text,
+                captures=found.captures,
+            )
+            for pattern in request.patterns
+            for language in pattern.languages
+            for name, found in self._found.get(Rule(language, pattern.rule), ())
+            if name in wanted
+        ]
+        matches.sort(key=_place)
+        unreadable = [(path, self._unreadable[name]) for name, path in wanted.items() if name in self._unreadable]
+        searched = len(wanted) - len(unreadable)
+        if len(matches) >= self._max_matches:
+            del matches[self._max_matches :]
+            last = matches[-1].location.file
+            unreadable.append((last, f"the search ended here, at {self._max_matches} matches"))
+        return Search(matches=tuple(matches), files_searched=searched, unreadable=tuple(unreadable))
+
+    def _plain_files(self) -> Iterator[str]:
+        """Names of files that the command reads as we would; the others are searched here and now."""
+        for name, file in self._files.items():
+            seconds_left(QUESTION_TIMEOUT_S)
+            content = self._read(file)
+            if content is None:
+                continue
+            if _is_plain(file.listed, content):
+                self._sizes[name] = len(content)
+                yield name
+            else:
+                self._search_here(file)
+
+    def _read(self, file: _File) -> bytes | None:
+        """The content of one file. None for what cannot be read, with the reason, and for what is empty."""
+        size = file.listed.file.size_bytes
+        path = file.listed.file.path
+        if size > MAX_TEXT_BYTES:
+            limit = f"at most {MAX_TEXT_BYTES / 1e6:.1f} MB are parsed"
+            self._unreadable[file.listed.name] = f"too large: {size / 1e6:.1f} MB, {limit}"
+            return None
+        label = f"{self._label}:{path}"
+        try:
+            content = read_bytes(self._tree.root, file.listed, MAX_TEXT_BYTES, label)
+            decode(content, label)
+        except Reportable as error:
+            self._unreadable[file.listed.name] = error.message.removeprefix(f"{label} ")
+            return None
+        return content or None
+
+    def _search_here(self, file: _File) -> None:
+        content = self._read(file)
+        if content is not None:
+            text = decode(content, "")
+            rules = [rule for rule in self._rules if rule.language == file.language]
+            found, broken_characters = search_text(text, file.language, rules)
+            self._keep(file, found, broken_characters / len(text))
+
+    def _keep(self, file: _File, found: Iterable[tuple[Rule, Found]], broken_share: float) -> None:
+        name = file.listed.name
+        for rule, each in found:
+            self._found[rule].append((name, _struck(each, self._redactor)))
+        if broken_share > MAX_ERROR_SHARE:
+            self._unreadable[name] = "most of it is no valid syntax"
+
+    def _cut(self) -> None:
+        """Keep of each rule no more than any search tells; files come by path, but for those that are searched here."""
+        for places in self._found.values():
+            if len(places) > self._max_matches:
+                places.sort(key=lambda place: self._files[place[0]].listed.file.path)
+                del places[self._max_matches :]
+
+
+def _is_plain(listed: Listed, content: bytes) -> bool:
+    """Whether ast-grep's command reads a file just as we do.
+
+    It knows only small letters at the end of a name, prints no name that is not UTF-8, passes over what a comment tells
+    it to ignore and over what is not UTF-8, and prints whole lines.
+    """
+    return (
+        listed.name.isprintable()
+        and listed.name.endswith(tuple(SUFFIXES))
+        and b"ast-grep-ignore" not in content
+        and not content.startswith(tuple(BYTE_ORDER_MARKS))
+        and (len(content) <= MAX_LINE_BYTES or max(map(len, content.split(b"\n"))) <= MAX_LINE_BYTES)
+        and _is_utf8(content)
+    )
+
+
+def _is_utf8(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def search_text(text: str, language: Language, rules: Sequence[Rule]) -> tuple[Iterator[tuple[Rule, Found]], int]:
+    """Matches of rules for one language, found by ast-grep's library, and how many characters did not parse."""
+    from ast_grep_py import SgRoot
+
+    root = SgRoot(text, language).root()
+    broken = sum(_length(error) for error in root.find_all(kind="ERROR") if not _is_below_error(error))
+    holds = _holds(text)
+    found = (
+        (rule, _as_found(node, rule))
+        for rule in rules
+        if holds(words_of(rule.text))  # the library compiles a rule anew each time, at more than the search itself
+        for node in root.find_all(**yaml.safe_load(rule.text))
+    )
+    return found, broken
+
+
+def _is_below_error(node: SgNode) -> bool:
+    return any(parent.kind() == "ERROR" for parent in node.ancestors())
+
+
+def _length(node: SgNode) -> int:
+    place = node.range()
+    return place.end.index - place.start.index
+
+
+def _as_found(node: SgNode, rule: Rule) -> Found:
+    start = node.range().start
+    return Found(start.line + 1, start.column + 1, node.text(), tuple(_captures(node, rule.text)))
 
 
 def language_of(path: str) -> Language | None:
@@ -167,9 +406,11 @@ def is_not_production(path: str) -> bool:
     return bool(NOT_PRODUCTION.search(path) or _JAVA_TEST.search(path))
 
 
-@lru_cache(maxsize=256)
-def compile_rule(pattern: Pattern) -> Mapping[str, Any]:
-    """The rule object of a pattern. Raises ValueError, naming the pattern, for anything else."""
+@lru_cache(maxsize=1024)
+def check_rule(pattern: Pattern) -> None:
+    """Raises ValueError, naming the pattern, for a pattern that has no rule of ast-grep's."""
+    from ast_grep_py import SgRoot
+
     unknown = set(pattern.languages) - set(get_args(Language))
     if unknown or not pattern.languages:
         raise ValueError(f"the pattern {pattern.name} is for {', '.join(sorted(unknown)) or 'no language'}")
@@ -183,8 +424,11 @@ def compile_rule(pattern: Pattern) -> Mapping[str, Any]:
     if wrong:
         raise ValueError(f"the rule of the pattern {pattern.name} has unknown keys: {', '.join(wrong)}")
     for language in pattern.languages:
-        list(_find(_parse("", language).root.root(), pattern, rule))
-    return rule
+        try:
+            SgRoot("", language).root().find(**rule)
+        except Exception as error:  # ast-grep raises this very class for some rules, its subclasses for others
+            reason = " ".join(str(error).partition("Stack backtrace")[0].split())
+            raise ValueError(f"the rule of the pattern {pattern.name} is refused: {reason}") from error
 
 
 def _keys(rule: object) -> Iterator[object]:
@@ -196,62 +440,6 @@ def _keys(rule: object) -> Iterator[object]:
     elif isinstance(rule, list):
         for part in rule:
             yield from _keys(part)
-
-
-def _parse(text: str, language: Language) -> _Parsed:
-    from ast_grep_py import SgRoot
-
-    root = SgRoot(text, language)
-    node = root.root()
-    if node.kind() == "ERROR":
-        return _Parsed(root, is_broken=True)
-    broken = sum(_length(error) for error in node.find_all(kind="ERROR") if not _is_below_error(error))
-    return _Parsed(root, is_broken=broken > MAX_ERROR_SHARE * max(1, len(text)))
-
-
-def _is_below_error(node: SgNode) -> bool:
-    return any(parent.kind() == "ERROR" for parent in node.ancestors())
-
-
-def _length(node: SgNode) -> int:
-    place = node.range()
-    return place.end.index - place.start.index
-
-
-def _find(node: SgNode, pattern: Pattern, rule: Mapping[str, Any]) -> Iterable[SgNode]:
-    try:
-        return node.find_all(**rule)
-    except Exception as error:  # ast-grep raises this very class for some rules, its subclasses for others
-        reason = " ".join(str(error).partition("Stack backtrace")[0].split())
-        raise ValueError(f"the rule of the pattern {pattern.name} is refused: {reason}") from error
-
-
-def _search_file(
-    repository: Repository,
-    tree: Tree,
-    listed: Listed,
-    language: Language,
-    patterns: Sequence[Pattern],
-    rules: Mapping[Pattern, Mapping[str, Any]],
-    parser: Parser,
-) -> tuple[list[Match], str]:
-    """Matches in one file, and why it counts as unreadable, if it does."""
-    path = listed.file.path
-    needs = [words_of(pattern.rule) for pattern in patterns]
-    parsed = parser.parse(
-        tree, listed, language, f"{repository}:{path}", is_worth_it=lambda text: any(map(_holds(text), needs))
-    )
-    if parsed is None:
-        return [], ""
-    root = parsed.root.root()
-    holds = _holds(root.text())
-    found = [
-        _as_match(node, pattern, language, path)
-        for pattern, words in zip(patterns, needs, strict=True)
-        if holds(words)  # ast-grep compiles a rule anew for each file, which costs more than the search itself
-        for node in _find(root, pattern, rules[pattern])
-    ]
-    return found, "most of it is no valid syntax" if parsed.is_broken else ""
 
 
 Words = tuple[frozenset[str], ...]
@@ -278,7 +466,7 @@ def _words_of(rule: object) -> Words:
     words = ANY_TEXT
     for key, value in rule.items():
         if key == "pattern" and isinstance(value, str):
-            words = _both(words, (frozenset(_NAME.findall(_METAVARIABLE.sub(" ", value))),))
+            words = _both(words, (frozenset(_NAME.findall(METAVARIABLE.sub(" ", value))),))
         elif key == "any" and isinstance(value, list) and value:
             words = _both(words, tuple(each for part in value for each in _words_of(part)))
         elif key == "all" and isinstance(value, list):
@@ -292,30 +480,11 @@ def _both(one: Words, other: Words) -> Words:
     return one if len(one) * len(other) > MAX_WORD_SETS else tuple(a | b for a in one for b in other)
 
 
-def _as_match(node: SgNode, pattern: Pattern, language: Language, path: str) -> Match:
-    start = node.range().start
-    return Match(
-        pattern=pattern.name,
-        location=Location(file=path, line=start.line + 1, column=start.column + 1),
-        language=language,
-        text=node.text(),
-        captures=tuple(_captures(node, pattern.rule)),
-    )
-
-
-_METAVARIABLE = re.compile(r"\$(\$\$)?([A-Z_][A-Z0-9_]*)")
 _NAME = re.compile(r"[A-Za-z_]\w{3,}", re.ASCII)
 
 
-@lru_cache(maxsize=256)
-def _metavariables(rule: str) -> tuple[tuple[str, bool], ...]:
-    """Names that a rule captures, and whether each stands for several nodes, in the order of the rule."""
-    captured = ((name, bool(many)) for many, name in _METAVARIABLE.findall(rule) if not name.startswith("_"))
-    return tuple(dict.fromkeys(captured))
-
-
 def _captures(node: SgNode, rule: str) -> Iterator[tuple[str, str]]:
-    for name, is_many in _metavariables(rule):
+    for name, is_many in metavariables(rule):
         if is_many:
             several = node.get_multiple_matches(name)
             if several:
@@ -329,13 +498,6 @@ def _captures(node: SgNode, rule: str) -> Iterator[tuple[str, str]]:
                 yield name, one.text()
 
 
-def _too_large(tree: Tree, listed: Listed) -> str:
-    size = listed.file.size_bytes
-    if size <= MAX_TEXT_BYTES:
-        return ""
-    return f"too large: {size / 1e6:.1f} MB, at most {MAX_TEXT_BYTES / 1e6:.1f} MB are parsed"
-
-
 def _place(match: Match) -> tuple[str, int, int, str]:
     place = match.location
     return place.file, place.line or 0, place.column or 0, match.pattern
@@ -347,14 +509,15 @@ _NAMED_LITERAL = re.compile(
 )
 
 
-def _struck(match: Match, redactor: Redactor) -> Match:
+def _struck(found: Found, redactor: Redactor) -> Found:
     """The match without secrets: those that are known, and literals that are given to something named like one."""
-    for found in _NAMED_LITERAL.finditer(match.text):
-        value = found["value"]
+    text = found.text[:MAX_STRUCK_CHARACTERS]
+    for literal in _NAMED_LITERAL.finditer(text):
+        value = literal["value"]
         if kind_of(value) == "text" and entropy_bits(value) >= 3.0 and any(c.isdigit() for c in value):
             redactor.add(value)
-    return replace(
-        match,
-        text=redactor.clean(match.text)[:MAX_CAPTURE_CHARACTERS],
-        captures=tuple((name, redactor.clean(text)[:MAX_CAPTURE_CHARACTERS]) for name, text in match.captures),
-    )
+
+    def clean(text: str) -> str:
+        return redactor.clean(text[:MAX_STRUCK_CHARACTERS])[:MAX_CAPTURE_CHARACTERS]
+
+    return found._replace(text=clean(text), captures=tuple((name, clean(each)) for name, each in found.captures))

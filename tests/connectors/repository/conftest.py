@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from quub_audit.connectors.base import Ledger
+from quub_audit.connectors.children import Children
 from quub_audit.connectors.repository import RepositoryConnector
 from quub_audit.facts.seal import Redactor, Sealer
 from tests.connectors.repository.corpus import Mint
@@ -42,6 +43,13 @@ def connect() -> Iterator[Connect]:
 @pytest.fixture
 def connector(connect: Connect) -> RepositoryConnector:
     return connect()
+
+
+@pytest.fixture
+def children() -> Iterator[Children]:
+    started = Children()
+    yield started
+    started.close()
 
 
 @pytest.fixture

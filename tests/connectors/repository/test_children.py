@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,13 +12,6 @@ import pytest
 from quub_audit.connectors.base import DEADLINE, Deadline
 from quub_audit.connectors.children import Children, Done, kill_all
 from quub_audit.errors import Malformed, TimedOut, Unsupported
-
-
-@pytest.fixture
-def children() -> Iterator[Children]:
-    started = Children()
-    yield started
-    started.close()
 
 
 def shell(children: Children, script: str, *, timeout_s: float = 20, max_bytes: int = 1 << 20) -> Done:
@@ -49,7 +41,7 @@ def is_gone(pid: int) -> bool:
 def test_output_error_stream_and_code_come_back(children: Children) -> None:
     done = shell(children, "echo out; printf 'two\\n\\033[31mlines\\n' >&2; exit 3")
 
-    assert done == Done(3, b"out\n", "two [31mlines")
+    assert done == Done(3, b"out\n", "two [31mlines", b"two\n\033[31mlines\n")
 
 
 def test_nothing_of_our_environment_is_passed_on(children: Children, monkeypatch: pytest.MonkeyPatch) -> None:

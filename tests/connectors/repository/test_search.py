@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from quub_audit.connectors.base import DEADLINE, Deadline
+from quub_audit.connectors.children import Children
 from quub_audit.connectors.codec import decode, encode
 from quub_audit.connectors.repository import RepositoryConnector
 from quub_audit.connectors.repository_search import (
     MAX_CAPTURE_CHARACTERS,
-    Parser,
+    Searcher,
     is_not_production,
     language_of,
     words_of,
@@ -207,14 +208,16 @@ def test_a_search_past_its_deadline_is_timed_out(checkout: Checkout, connector: 
 
 
 def test_more_matches_than_anyone_can_read_end_the_search_and_say_so(
-    checkout: Checkout, connector: RepositoryConnector
+    checkout: Checkout, connector: RepositoryConnector, children: Children
 ) -> None:
-    checkout.write({"src/a.ts": "create(1)\n" * 20_001})
+    checkout.write({"src/b.ts": "create(1)\n" * 2, "src/a.ts": "create(1)\n" * 2, "src/c.js": "create(\n1)\n"})
 
-    found = connector.search(checkout.target, patterns=(CALL,))
+    found = Searcher(children, Redactor(), max_matches=3).search(
+        checkout.target, connector._tree(checkout.target), (CALL,), is_production_only=True
+    )
 
-    assert len(found.matches) == 20_000
-    assert found.unreadable == (("src/a.ts", "the search ended here, at 20000 matches"),)
+    assert [str(match.location) for match in found.matches] == ["src/a.ts:1:1", "src/a.ts:2:1", "src/b.ts:1:1"]
+    assert found.unreadable == (("src/b.ts", "the search ended here, at 3 matches"),)
 
 
 # Secrets
@@ -342,19 +345,3 @@ def test_a_tree_is_kept_for_the_next_search_and_read_anew_when_the_file_changes(
 )
 def test_a_text_must_hold_the_names_that_a_rule_spells_out(rule: str, words: list[set[str]]) -> None:
     assert [set(each) for each in words_of(rule)] == words
-
-
-def test_trees_are_kept_up_to_a_bound(checkout: Checkout, connector: RepositoryConnector) -> None:
-    text = "create(1)\n" * 50_000
-    checkout.write({f"src/{number}.ts": text for number in range(2)})
-    tree = connector._tree(checkout.target)
-    parser = Parser(max_bytes=len(text) + 100)
-
-    parsed = [
-        parser.parse(tree, listed, "typescript", "x", is_worth_it=lambda _: True)
-        for listed in tree.own(("src/?.ts",))
-        for _ in range(2)
-    ]
-
-    assert parsed[0] is parsed[1]
-    assert parsed[2] is not parsed[3]
