@@ -32,9 +32,10 @@ DEFAULT_OUT = "quub-audit-demo"
 def command(healthy: bool, serve: bool, format: tuple[str, ...], out: Path, quiet: int, verbose: int) -> int:  # noqa: A002
     """Audit an embedded world, to see what a run is like.
 
-    Starts an emulated AWS account, TLS endpoints, a Quub API and the repository of a sample service on loopback, with a
-    few faults in them, and audits that. Nothing leaves this machine, and no credentials of yours are used. The exit
-    code is the audit's: 1, or 0 with --healthy.
+    Starts an emulated AWS account, TLS endpoints, a Quub API, the repository of a sample service, stand-ins for Datadog
+    and Sentry, and Redis and PostgreSQL where they are installed, all on loopback and with a few faults, and audits
+    that. Nothing leaves this machine, and no credentials of yours are used. The exit code is the audit's: 1, or 0 with
+    --healthy.
 
     Needs an extra: pip install 'quub-audit[demo]'
     """
@@ -68,7 +69,13 @@ def run_demo(terminal: Terminal, *, is_healthy: bool, is_served: bool, formats: 
             terminal.say(Styled("The demo world", "strong"))
             for line in world.about:
                 terminal.say(f"  {line}")
-        request = Request(environment=world.environment, environments=world.environments_file, formats=formats, out=out)
+        request = Request(
+            environment=world.environment,
+            environments=world.environments_file,
+            checklist=world.checklist_file,
+            formats=formats,
+            out=out,
+        )
         code = run_audit(request, terminal=terminal, environ=world.environ)
         if is_served and code != ExitCode.INTERRUPTED:
             serve(world, terminal)
@@ -94,8 +101,9 @@ def invitation(world: DemoWorld) -> Iterator[str | Styled]:
     yield f"  environments file: {world.environments_file}"
     yield "To audit it from another shell, with the environment that leads there and nowhere else:"
     variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in sorted(world.environ.items()))
-    file = shlex.quote(str(world.environments_file))
-    yield f"  env -i {variables} {_this_command()} run --env {world.environment} --environments {file}"
+    environments, checklist = (shlex.quote(str(file)) for file in (world.environments_file, world.checklist_file))
+    files = f"--environments {environments} --checklist {checklist}"
+    yield f"  env -i {variables} {_this_command()} run --env {world.environment} {files}"
 
 
 def _this_command() -> str:

@@ -18,7 +18,7 @@ from quub_audit.demo.watching import watch
 REGION = "eu-central-1"
 PRODUCTION = "111122223333"
 STAGING = "444455556666"
-DATABASE = "quub-app-production"
+DATABASE = CACHE = "quub-app-production"
 
 EGRESS = ("203.0.113.10", "203.0.113.11")
 """The addresses by which the service leaves (RFC 5737: nobody's)."""
@@ -71,7 +71,8 @@ def furnish_production(
     _make_database(operator, network, groups, is_public=not healthy)
     keep_snapshots(operator, DATABASE, healthy=healthy)
     keep_dumps(operator, at, healthy=healthy)
-    watch(operator, "quub-app-production", DATABASE, healthy=healthy)
+    members = _make_cache(operator)
+    watch(operator, "quub-app-production", DATABASE, members, healthy=healthy)
     quub = _keep_credentials(operator, "production", credentials, rotates=healthy)
     cache_url = f"rediss://quub-app:{secrets.token_hex(24)}@cache.quub-app.example:6379/0"
     cache = _keep(operator, "production/quub-app/cache-url", cache_url)
@@ -302,6 +303,26 @@ def _make_database(operator: Operator, network: _Network, groups: _Groups, *, is
         DeletionProtection=True,
         PubliclyAccessible=is_public,
     )
+
+
+def _make_cache(operator: Operator) -> Sequence[str]:
+    """A replication group over two zones; the names of its nodes."""
+    group = operator("elasticache").create_replication_group(
+        ReplicationGroupId=CACHE,
+        ReplicationGroupDescription="Orders of the last minutes",
+        Engine="redis",
+        CacheNodeType="cache.t4g.small",
+        NumNodeGroups=1,
+        ReplicasPerNodeGroup=1,
+        PreferredCacheClusterAZs=[f"{REGION}{zone}" for zone in "ab"],
+        AutomaticFailoverEnabled=True,
+        MultiAZEnabled=True,
+        TransitEncryptionEnabled=True,
+        AtRestEncryptionEnabled=True,
+        AuthToken=secrets.token_hex(20),
+    )["ReplicationGroup"]
+    members: Sequence[str] = group["MemberClusters"]
+    return members
 
 
 def _keep_credentials(operator: Operator, environment: str, credentials: Credentials, *, rotates: bool) -> str:

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from quub_audit.demo.cloud import EGRESS, PRODUCTION, REGION, STAGING
+from quub_audit.demo.backends import ORGANISATION, SERVICE
+from quub_audit.demo.cloud import CACHE, DATABASE, EGRESS, PRODUCTION, REGION, STAGING
 from quub_audit.demo.data import DUMPS, DUMPS_PREFIX
 from quub_audit.demo.endpoints import LOGIN_PATH
+from quub_audit.demo.stores import DATABASE as ORDERS
+from quub_audit.demo.stores import Store
 
 DOMAIN = "quub-app.example"
 """RFC 2606: no name below it resolves."""
 QUUB_HOST = "api.quub.example"
 
-NO_REDIS = "the demo runs no Redis server, which a Python package does not bring"
-NO_POSTGRESQL = "the demo runs no PostgreSQL server, which a Python package does not bring"
-NO_SAAS = "the demo sends nothing to services outside this machine, and runs no backend for traces and errors"
-NOT_APPLICABLE: Mapping[str, str] = {
-    "performance.caching.layer-configured": NO_REDIS,
-    "performance.caching.ttl-values": NO_REDIS,
-    "performance.caching.hit-rate-monitored": NO_REDIS,
-    "performance.database.indexes": NO_POSTGRESQL,
-    "performance.database.connection-pooling": NO_POSTGRESQL,
-    "performance.database.query-performance": NO_POSTGRESQL,
-    "performance.monitoring.apm": NO_SAAS,
-    "performance.monitoring.error-tracking": NO_SAAS,
-}
-"""Items that need a server which the demo cannot have, with the reason."""
+OF_CACHE = (
+    "performance.caching.layer-configured",
+    "performance.caching.ttl-values",
+    "performance.caching.hit-rate-monitored",
+)
+OF_DATABASE = (
+    "performance.database.indexes",
+    "performance.database.connection-pooling",
+    "performance.database.query-performance",
+)
+"""Items about a server that not every machine has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,18 @@ class Places:
     """`127.0.0.1:port` of the Quub API."""
     repository: str
     """The folder, as seen from the file."""
+    datadog: str
+    sentry: str
+    """`http://127.0.0.1:port` of the stand-ins."""
+    cache: Store | str
+    database: Store | str
+    """The server, or the reason why there is none."""
+
+    @property
+    def absent(self) -> Mapping[str, str]:
+        """Items about a server that is not there, with the reason."""
+        pairs = ((OF_CACHE, self.cache), (OF_DATABASE, self.database))
+        return {item: reason for items, reason in pairs if isinstance(reason, str) for item in items}
 
 
 def environments(places: Places) -> str:
@@ -88,9 +101,21 @@ environments:
     backups:
       - bucket: {DUMPS}
         prefix: {DUMPS_PREFIX}
-    # What cannot be brought up by the installation of a Python package.
-    not_applicable:
-{_absent()}
+{_stores(places)}
+    # Emulated: neither Datadog nor Sentry hears of this.
+    apm:
+      - name: datadog
+        type: datadog
+        url: {places.datadog}
+        service: {SERVICE}
+        api_key: ${{DATADOG_API_KEY}}
+        app_key: ${{DATADOG_APP_KEY}}
+    error_tracking:
+      - name: sentry
+        url: {places.sentry}
+        organisation: {ORGANISATION}
+        project: {SERVICE}
+        token: ${{SENTRY_AUDIT_TOKEN}}
 
   staging:
     stage: staging
@@ -108,9 +133,61 @@ environments:
 """
 
 
-def _absent() -> str:
-    lines = (line for item, reason in NOT_APPLICABLE.items() for line in (f"- item: {item}", f"  reason: {reason}"))
-    return "\n".join(f"      {line}" for line in lines)
+def _stores(places: Places) -> str:
+    lines: list[str] = []
+    if isinstance(places.cache, Store):
+        lines += [
+            "caches:",
+            "  - name: orders",
+            f"    addresses: [{places.cache.address}]",
+            f"    user: {places.cache.user}",
+            "    password: ${CACHE_AUDIT_PASSWORD}",
+            "    ca_file: ca.pem",
+            f"    replication_group: {CACHE}",
+        ]
+    if isinstance(places.database, Store):
+        host, _, port = places.database.address.rpartition(":")
+        lines += [
+            "databases:",
+            "  - name: orders",
+            f"    host: {host}",
+            f"    port: {port}",
+            f"    database: {ORDERS}",
+            f"    user: {places.database.user}",
+            "    password: ${DATABASE_AUDIT_PASSWORD}",
+            "    ca_file: ca.pem",
+            f"    instance: {DATABASE}",
+        ]
+    if places.absent:
+        lines.append("not_applicable:")
+    for item, reason in places.absent.items():
+        lines += [f"  - item: {item}", f"    reason: {json.dumps(reason)}"]
+    return "\n".join(f"    {line}" for line in lines)
+
+
+def checklist() -> str:
+    """The text of checklist.yaml: the built-in one, but for what counts hours on servers that are seconds old."""
+    return """\
+# The built-in checklist. The servers of the demo are a few seconds old, so that what counts hours elsewhere counts
+# seconds here; nothing else is otherwise.
+version: "1"
+title: Production readiness of quub-app
+extends: builtin
+
+change:
+  performance.caching.hit-rate-monitored:
+    with:
+      sample_s: 1
+  performance.database.indexes:
+    with:
+      min_stats_age_h: 0
+  performance.database.connection-pooling:
+    with:
+      min_session_s: 1
+  performance.database.query-performance:
+    with:
+      min_stats_age_h: 0
+"""
 
 
 def _endpoint(places: Places, name: str, *more: str, scheme: str = "https") -> str:

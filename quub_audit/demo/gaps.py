@@ -40,8 +40,13 @@ ANSWERS: Mapping[str, str] = {
 }
 """By action of the query protocol: operations that the emulator does not know."""
 
-POINTS = re.compile(r"/backup-vaults/[^/]+/recovery-points/?")
-"""The path of backup.ListRecoveryPointsByBackupVault, which it does not know either: no vault holds a point."""
+ROUTES: tuple[tuple[str, re.Pattern[str], str], ...] = (
+    ("GET", re.compile(r"/backup-vaults/[^/]+/recovery-points/?"), '{"RecoveryPoints": []}'),
+    ("POST", re.compile(r"/ServiceGraph"), '{"Services": []}'),
+)
+"""By method and path, operations of other protocols that it does not know either: no vault holds a recovery point
+(backup.ListRecoveryPointsByBackupVault), X-Ray traces nothing (xray.GetServiceGraph).
+"""
 
 CORRECTIONS: Mapping[str, tuple[re.Pattern[bytes], bytes]] = {
     "GetAccountSummary": (re.compile(rb"(<key>AccountMFAEnabled</key>\s*<value>)0(?=</value>)"), rb"\g<1>1"),
@@ -60,8 +65,9 @@ def filled(app: App) -> App:
         action = _action_of(environ)
         if action in ANSWERS:
             return _tell(start, ANSWERS[action], "text/xml")
-        if environ["REQUEST_METHOD"] == "GET" and POINTS.fullmatch(environ.get("PATH_INFO", "")):
-            return _tell(start, '{"RecoveryPoints": []}', "application/json")
+        for method, path, text in ROUTES:
+            if environ["REQUEST_METHOD"] == method and path.fullmatch(environ.get("PATH_INFO", "")):
+                return _tell(start, text, "application/json")
         return _corrected(app, environ, start, *CORRECTIONS[action]) if action in CORRECTIONS else app(environ, start)
 
     return answer

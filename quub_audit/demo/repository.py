@@ -26,6 +26,8 @@ MADE_HERE = frozenset({"node_modules", "dist", "coverage", ".terraform"})
 PINS_FILE = "src/quub/pins.ts"
 CLIENT_FILE = "src/quub/client.ts"
 SECRETS_FILE = "src/config/secrets.ts"
+ERRORS_FILE = "src/errors.ts"
+TASK_FILE = "terraform/service.tf"
 
 _FIRST_COMMIT_AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 _PIN = re.compile(r"[A-Za-z0-9+/]{43}=")
@@ -45,8 +47,8 @@ def build(directory: Path, *, healthy: bool, pins: tuple[str, ...]) -> Path:
 
     `pins` are SHA-256 hashes of public keys, base64: the one in use first, then the backup. Without `healthy`, an
     early commit holds a production key that a later one removes, a credential has a literal to fall back on, the pins
-    are not compared, and requests may take for ever. Raises UsageError when git is missing, a pin is none, or the
-    folder holds files.
+    are not compared, requests may take for ever, and of traces and errors none is sampled. Raises UsageError when git
+    is missing, a pin is none, or the folder holds files.
     """
     if len(pins) < 2 or not all(_PIN.fullmatch(pin) for pin in pins):
         raise UsageError(f"{len(pins)} pins for the sample service, expected two or more base64 SHA-256 hashes")
@@ -123,6 +125,13 @@ def _with_faults(service: Mapping[str, str]) -> dict[str, str]:
     return dict(service) | {
         SECRETS_FILE: _replaced(
             service, SECRETS_FILE, "env.QUUB_API_SECRET,", f'process.env.QUUB_API_SECRET || "{literal}",'
+        ),
+        ERRORS_FILE: _replaced(service, ERRORS_FILE, "sampleRate: 1,", "sampleRate: 0,"),
+        TASK_FILE: _replaced(
+            service,
+            TASK_FILE,
+            '"DD_TRACE_SAMPLE_RATE", value = "1"',
+            '"DD_TRACE_SAMPLE_RATE", value = "0"',
         ),
         CLIENT_FILE: _replaced(
             _replacing(service, CLIENT_FILE, 'import { pinnedIdentity } from "./pinning.js";\n', ""),

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from quub_audit.demo.emulator import Operator
 
 _BALANCER = "AWS/ApplicationELB"
+_CACHE = "AWS/ElastiCache"
 
 
-def watch(operator: Operator, balancer: str, database: str, *, healthy: bool) -> None:
-    """An alarm for errors, latency, availability and saturation each, and a topic that the team reads.
+def watch(operator: Operator, balancer: str, database: str, nodes: Sequence[str], *, healthy: bool) -> None:
+    """An alarm for errors, latency, availability, saturation and look-ups that miss each, and a topic that the team
+    reads.
 
-    `balancer` and `database` are names. Without `healthy`, the alarm for errors looks at a metric that load balancers
-    do not have, so that it never fires.
+    `balancer` and `database` are names, and so are the `nodes` of the cache, the primary first. Without `healthy`, the
+    alarm for errors looks at a metric that load balancers do not have, so that it never fires.
     """
     sns, kms = operator("sns"), operator("kms")
     # CloudWatch may not use the key of AWS, alias/aws/sns: then nobody would hear of anything.
@@ -25,8 +28,8 @@ def watch(operator: Operator, balancer: str, database: str, *, healthy: bool) ->
     described = operator("elbv2").describe_load_balancers(Names=[balancer])["LoadBalancers"][0]
     of_balancer = {"LoadBalancer": described["LoadBalancerArn"].partition(":loadbalancer/")[2]}
     of_database = {"DBInstanceIdentifier": database}
-    _measure(operator, _BALANCER, of_balancer, "RequestCount", "TargetResponseTime", "UnHealthyHostCount")
-    _measure(operator, "AWS/RDS", of_database, "CPUUtilization")
+    _measure(operator, _BALANCER, of_balancer, RequestCount=1.0, TargetResponseTime=1.0, UnHealthyHostCount=1.0)
+    _measure(operator, "AWS/RDS", of_database, CPUUtilization=1.0)
     errors = "HTTPCode_Target_5XX_Count" if healthy else "5XXError"
     _alarm(operator, topic, "errors", _BALANCER, errors, of_balancer, Statistic="Sum", Threshold=10.0)
     _alarm(
@@ -38,10 +41,27 @@ def watch(operator: Operator, balancer: str, database: str, *, healthy: bool) ->
     _alarm(
         operator, topic, "database-cpu", "AWS/RDS", "CPUUtilization", of_database, Statistic="Average", Threshold=80.0
     )
+    of_cache = {"CacheClusterId": nodes[0]}
+    _measure(operator, _CACHE, of_cache, CacheHits=182_000.0, CacheMisses=20_200.0, CacheHitRate=90.0)
+    _alarm(
+        operator,
+        topic,
+        "cache-hits",
+        _CACHE,
+        "CacheHitRate",
+        of_cache,
+        Statistic="Average",
+        Threshold=80.0,
+        ComparisonOperator="LessThanThreshold",
+    )
 
 
-def _measure(operator: Operator, namespace: str, dimensions: Mapping[str, str], *metrics: str) -> None:
-    data = [{"MetricName": metric, "Dimensions": _listed(dimensions), "Value": 1.0} for metric in metrics]
+def _measure(operator: Operator, namespace: str, dimensions: Mapping[str, str], **metrics: float) -> None:
+    """One value of each metric, of a while ago: what is newer than the minute is in no answer yet."""
+    where, at = _listed(dimensions), datetime.now(UTC) - timedelta(minutes=10)
+    data = [
+        {"MetricName": name, "Dimensions": where, "Value": value, "Timestamp": at} for name, value in metrics.items()
+    ]
     operator("cloudwatch").put_metric_data(Namespace=namespace, MetricData=data)
 
 
@@ -55,17 +75,15 @@ def _alarm(
     **condition: Any,
 ) -> None:
     """Two minutes above the threshold, as the service's own description of its infrastructure has it."""
+    settings = {"Period": 60, "EvaluationPeriods": 2, "ComparisonOperator": "GreaterThanThreshold", **condition}
     operator("cloudwatch").put_metric_alarm(
         AlarmName=f"quub-app-production-{name}",
         Namespace=namespace,
         MetricName=metric,
         Dimensions=_listed(dimensions),
-        Period=60,
-        EvaluationPeriods=2,
-        ComparisonOperator="GreaterThanThreshold",
         AlarmActions=[topic],
         OKActions=[topic],
-        **condition,
+        **settings,
     )
 
 

@@ -7,6 +7,8 @@ import contextlib
 import gzip
 import http.client
 import json
+import re
+import shutil
 import subprocess
 import sys
 import urllib.parse
@@ -20,7 +22,12 @@ import yaml
 
 from quub_audit.demo.cloud import PRODUCTION, REGION, STAGING
 from quub_audit.demo.emulator import Emulator
+from quub_audit.demo.postgres import find_programs, usual_folders
 from quub_audit.demo.world import DemoWorld
+
+HAS_REDIS = shutil.which("redis-server") is not None
+HAS_POSTGRESQL = find_programs(usual_folders()) is not None
+"""Whether this machine has the servers, which the demo then starts."""
 
 COMMAND = Path(sys.executable).with_name("quub-audit")
 FORMATS = "html,junit,markdown,json,sarif"
@@ -75,6 +82,7 @@ def audit(world: DemoWorld, out: Path, *options: str) -> Audit:
             "run",
             f"--env={world.environment}",
             f"--environments={world.environments_file}",
+            f"--checklist={world.checklist_file}",
             f"--format={FORMATS}",
             f"--out={out}",
             f"--record={out / 'evidence.jsonl.gz'}",
@@ -97,9 +105,9 @@ def emulator_of(world: DemoWorld) -> Emulator:
 
 
 def secrets_in(world: DemoWorld) -> dict[str, str]:
-    """Every secret value that the emulated accounts hold, by where it lies."""
+    """Every secret value that the emulated accounts hold, or that the audit is given, by where it lies."""
     emulator = emulator_of(world)
-    found: dict[str, str] = {}
+    found = {name: value for name, value in world.environ.items() if re.search("_PASSWORD$|_TOKEN$|^DATADOG_", name)}
     for account in (PRODUCTION, STAGING):
         operator = emulator.operator(account, REGION)
         store, ecs = operator("secretsmanager"), operator("ecs")

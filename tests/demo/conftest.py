@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,12 @@ from quub_audit.demo.world import DemoWorld, demo_world
 def healthy_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoWorld]:
     with demo_world(tmp_path_factory.mktemp("healthy"), healthy=True) as world:
         yield world
+
+
+@pytest.fixture
+def bare_worlds(tmp_path: Path) -> Callable[..., contextlib.AbstractContextManager[DemoWorld]]:
+    """Worlds on a machine that has neither Redis nor PostgreSQL."""
+    return lambda *, healthy: demo_world(tmp_path / "bare", healthy=healthy, search=str(tmp_path))
 
 
 @pytest.fixture(scope="class")

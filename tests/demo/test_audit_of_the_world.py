@@ -4,6 +4,8 @@ import base64
 import re
 import urllib.parse
 from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +14,17 @@ import pytest
 from quub_audit.demo import repository
 from quub_audit.demo.cloud import PRODUCTION, REGION
 from quub_audit.demo.data import PERSONAL
-from quub_audit.demo.declarations import NOT_APPLICABLE
+from quub_audit.demo.declarations import OF_CACHE, OF_DATABASE
+from quub_audit.demo.stores import NO_POSTGRESQL, NO_REDIS
 from quub_audit.demo.world import DemoWorld
-from tests.demo.auditing import Audit, audit, recorded_requests, secrets_in
+from tests.demo.auditing import (
+    HAS_POSTGRESQL,
+    HAS_REDIS,
+    Audit,
+    audit,
+    recorded_requests,
+    secrets_in,
+)
 
 FAULTY = {
     "api-keys.production-keys-generated": "pass",
@@ -35,24 +45,33 @@ FAULTY = {
     "data-protection.pii-masked-in-logs": "fail",
     "data-protection.backup-encryption": "fail",
     "data-protection.retention-policy": "fail",
-    "caching.layer-configured": "not_applicable",
+    "caching.layer-configured": "fail",
     "caching.invalidation-strategy": "pass",
-    "caching.ttl-values": "not_applicable",
-    "caching.hit-rate-monitored": "not_applicable",
-    "database.indexes": "not_applicable",
-    "database.connection-pooling": "not_applicable",
-    "database.query-performance": "not_applicable",
+    "caching.ttl-values": "fail",
+    "caching.hit-rate-monitored": "pass",
+    "database.indexes": "fail",
+    "database.connection-pooling": "fail",
+    "database.query-performance": "fail",
     "database.backup-strategy": "fail",
     "api-client.connection-pooling": "pass",
     "api-client.timeouts": "fail",
     "api-client.retries": "pass",
     "api-client.rate-limiting": "pass",
-    "monitoring.apm": "not_applicable",
+    "monitoring.apm": "fail",
     "monitoring.centralized-logging": "pass",
-    "monitoring.error-tracking": "not_applicable",
+    "monitoring.error-tracking": "fail",
     "monitoring.alerts": "fail",
 }
-"""What each item comes to in the faulty world."""
+"""What each item comes to in the faulty world, on a machine that has servers of Redis and PostgreSQL."""
+
+ABSENT = {
+    item.partition(".")[2]
+    for items, is_installed in ((OF_CACHE, HAS_REDIS), (OF_DATABASE, HAS_POSTGRESQL))
+    for item in items
+    if not is_installed
+}
+needs_redis = pytest.mark.skipif(not HAS_REDIS, reason="redis-server is not installed")
+needs_postgresql = pytest.mark.skipif(not HAS_POSTGRESQL, reason="PostgreSQL is not installed")
 
 
 @dataclass(frozen=True)
@@ -121,11 +140,8 @@ def _settled(text: str) -> str:
 
 class TestHealthy:
     def test_every_item_passes_and_the_release_is_ready(self, healthy: Scene) -> None:
-        passed = {item for item, status in healthy.loud.statuses.items() if status == "pass"}
-
         assert healthy.loud.code == 0, healthy.loud.terminal
-        assert set(healthy.loud.statuses) - passed == {item.partition(".")[2] for item in NOT_APPLICABLE}
-        assert set(healthy.loud.statuses.values()) == {"pass", "not_applicable"}
+        assert {item for item, status in healthy.loud.statuses.items() if status != "pass"} == ABSENT
 
     def test_nothing_but_a_cookie_is_warned_of_and_nobody_vouches_for_anything(self, healthy: Scene) -> None:
         """A cookie proves nothing of the session on the server, however good it is."""
@@ -156,7 +172,7 @@ class TestHealthy:
         assert others == ["AssumeRole", "FilterLogEvents", "GenerateCredentialReport"]
 
     def test_no_secret_value_comes_out(self, healthy: Scene) -> None:
-        assert len(healthy.secrets) == 5
+        assert len(healthy.secrets) == 8 + HAS_REDIS + HAS_POSTGRESQL
         assert _leaks(healthy, healthy.secrets) == []
 
     def test_an_active_audit_has_the_key_accepted_by_quub(self, healthy: Scene, tmp_path: Path) -> None:
@@ -190,7 +206,7 @@ def _operation(request: tuple[str, ...]) -> str:
 
 class TestFaulty:
     def test_exactly_the_faulty_items_fail(self, faulty: Scene) -> None:
-        assert faulty.loud.statuses == FAULTY, faulty.loud.terminal
+        assert faulty.loud.statuses == {**FAULTY, **dict.fromkeys(ABSENT, "not_applicable")}, faulty.loud.terminal
         assert faulty.loud.code == 1
 
     def test_the_secret_in_clear_is_named(self, faulty: Scene) -> None:
@@ -323,6 +339,52 @@ class TestFaulty:
 
         assert re.fullmatch(r"quub-app:src/quub/client\.ts:\d+:\d+", subject)
 
+    @needs_redis
+    def test_the_cache_that_evicts_nothing_and_its_keys_that_never_expire_are_named(self, faulty: Scene) -> None:
+        assert _named(faulty.loud.findings("layer-configured", "fail")) == {
+            ("orders", "127.0.0.1:PORT: the policy is noeviction")
+        }
+        ((subject, observed),) = faulty.loud.findings("ttl-values", "fail")
+        assert subject == "orders session:*"
+        assert re.fullmatch(r"(\d+) of \1 keys never expire", observed)
+
+    @needs_postgresql
+    def test_the_missing_index_is_named_by_its_foreign_key_and_by_how_the_table_is_read(self, faulty: Scene) -> None:
+        found = dict(faulty.loud.findings("indexes", "fail"))
+
+        assert found["orders: public.orders (customer)"] == "no index; about 100000 rows"
+        assert "of scans are sequential" in found["orders: public.orders"]
+        assert len(found) == 2
+
+    @needs_postgresql
+    def test_the_statement_for_which_everybody_waits_is_named_and_its_literals_are_not(self, faulty: Scene) -> None:
+        ((subject, observed),) = faulty.loud.findings("query-performance", "fail")
+
+        assert re.fullmatch(r"orders: statement -?\d+ of quub_app", subject)
+        assert re.search(r"30 calls: UPDATE numbers SET last = last \+ \$\d WHERE name = \$\d", observed)
+
+    @needs_postgresql
+    def test_the_pool_that_takes_nearly_all_connections_is_named(self, faulty: Scene) -> None:
+        assert faulty.loud.findings("database.connection-pooling", "fail") == {
+            ("orders: connections of the server", "15 of 17 are taken")
+        }
+
+    def test_traces_that_are_not_sampled_are_named_by_the_setting_and_by_what_arrives(self, faulty: Scene) -> None:
+        assert faulty.loud.findings("apm", "fail") == {
+            ("datadog", "took nothing of quub-app in production in 24 h"),
+            ("quub-app:terraform/service.tf", "DD_TRACE_SAMPLE_RATE is 0"),
+        }
+
+    def test_errors_that_are_not_sampled_are_named_by_the_line_and_by_what_arrives(self, faulty: Scene) -> None:
+        found = {
+            re.sub(r":\d+:\d+$", "", subject): text for subject, text in faulty.loud.findings("error-tracking", "fail")
+        }
+
+        assert found == {
+            "sentry: quub-app/quub-app": "has never seen production; it knows staging",
+            "quub-app:src/errors.ts": "init sends no error (a sample rate of 0)",
+        }
+
     def test_what_is_sound_passes_beside_what_is_not(self, faulty: Scene) -> None:
         assert {"orders", "stream", "quub-app-production"} <= {
             subject for subject, _ in _named(faulty.loud.findings("tls-minimum-version", "pass"))
@@ -341,7 +403,7 @@ class TestFaulty:
     def test_no_secret_value_comes_out(self, faulty: Scene) -> None:
         planted = {**faulty.secrets, **repository.planted_secrets(), **PERSONAL}
 
-        assert len(planted) == 11
+        assert len(planted) == 14 + HAS_REDIS + HAS_POSTGRESQL
         assert _leaks(faulty, planted) == []
 
     def test_words_that_are_no_secrets_stay_readable(self, faulty: Scene) -> None:
@@ -349,3 +411,21 @@ class TestFaulty:
 
         assert "production/quub/credentials" in report
         assert "eu-central-1" in report
+
+
+class TestWithoutServers:
+    """On a machine that has neither Redis nor PostgreSQL."""
+
+    @pytest.mark.parametrize("healthy", [True, False])
+    def test_what_is_about_them_does_not_apply_and_the_rest_is_as_elsewhere(
+        self, bare_worlds: Callable[..., AbstractContextManager[DemoWorld]], tmp_path: Path, healthy: bool
+    ) -> None:
+        with bare_worlds(healthy=healthy) as world:
+            done = audit(world, tmp_path / "reports")
+
+        absent = {item.partition(".")[2] for item in (*OF_CACHE, *OF_DATABASE)}
+        others = dict.fromkeys(FAULTY, "pass") if healthy else FAULTY
+        assert done.statuses == {item: "not_applicable" if item in absent else others[item] for item in FAULTY}
+        assert done.code == (0 if healthy else 1)
+        reasons = {item["id"]: item["reason"] for item in done.result["items"] if item["status"] == "not_applicable"}
+        assert reasons == dict.fromkeys(OF_CACHE, NO_REDIS) | dict.fromkeys(OF_DATABASE, NO_POSTGRESQL)

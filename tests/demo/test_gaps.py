@@ -25,6 +25,7 @@ def test_operations_that_the_emulator_lacks_find_nothing(operator: Operator) -> 
     assert operator("ec2").get_snapshot_block_public_access_state()["State"] == "block-all-sharing"
     points = operator("backup").list_recovery_points_by_backup_vault(BackupVaultName="Default")
     assert points["RecoveryPoints"] == []
+    assert operator("xray").get_service_graph(StartTime=1, EndTime=2)["Services"] == []
 
 
 def test_the_root_user_has_a_second_factor_and_no_keys(operator: Operator) -> None:

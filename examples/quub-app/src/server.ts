@@ -2,6 +2,7 @@ import { SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 import { Cache } from "./cache.js";
 import { readConfig } from "./config/environments.js";
 import { readLocalCredentials, SecretsManagerCredentials, type CredentialSource } from "./config/secrets.js";
+import { flushErrors, reportError, startErrorTracking } from "./errors.js";
 import { createHttpServer } from "./http.js";
 import { createLog } from "./log.js";
 import { QuubClient, quubAgent, type Order } from "./quub/client.js";
@@ -10,6 +11,7 @@ import { OrderStream } from "./quub/stream.js";
 
 const log = createLog();
 const config = readConfig(process.env);
+startErrorTracking(config);
 
 const credentials: CredentialSource =
   config.name === "development"
@@ -26,7 +28,12 @@ stream.on("order", (event) => {
   const { id } = event as Partial<Order>;
   if (typeof id === "string") {
     void cache.invalidate(`order:${id}`);
-    cache.through(`order:${id}`, () => quub.getOrder(id)).catch((error: unknown) => log.error({ error }, "order not read"));
+    cache
+      .through(`order:${id}`, () => quub.getOrder(id))
+      .catch((error: unknown) => {
+        log.error({ error }, "order not read");
+        reportError(error);
+      });
   }
 });
 
@@ -34,7 +41,8 @@ const server = createHttpServer({ isReady: () => cache.isUp() });
 server.listen(config.port, () => log.info({ port: config.port, environment: config.name }, "listening"));
 stream.connect().catch((error: unknown) => {
   log.fatal({ error }, "no credentials");
-  process.exit(1);
+  reportError(error);
+  void flushErrors().finally(() => process.exit(1));
 });
 
 for (const signal of ["SIGTERM", "SIGINT"] as const) {

@@ -31,6 +31,12 @@ resource "aws_ecs_task_definition" "main" {
     environment = [
       { name = "NODE_ENV", value = var.environment },
       { name = "AWS_REGION", value = var.aws_region },
+      { name = "DD_AGENT_HOST", value = var.datadog_agent_host },
+      { name = "DD_ENV", value = var.environment },
+      { name = "DD_SERVICE", value = "quub-app" },
+      { name = "DD_TRACE_SAMPLE_RATE", value = "1" },
+      { name = "DD_VERSION", value = var.release },
+      { name = "SENTRY_DSN", value = var.sentry_dsn },
     ]
 
     # The Quub credentials are fetched by the service itself, so that a rotation needs no new task.

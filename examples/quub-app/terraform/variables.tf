@@ -13,6 +13,21 @@ variable "aws_region" {
   default = "eu-central-1"
 }
 
+variable "release" {
+  type        = string
+  description = "Version of the image, as traces and errors name it"
+}
+
+variable "datadog_agent_host" {
+  type        = string
+  description = "Where Datadog's agent takes traces"
+}
+
+variable "sentry_dsn" {
+  type        = string
+  description = "Where errors are sent; whoever has it may send and not read"
+}
+
 variable "image" {
   type        = string
   description = "Image with its digest: repository@sha256:..."

@@ -10,6 +10,8 @@ export interface Config {
     readonly secretName: string;
   };
   readonly redis: { readonly url: string; readonly defaultTtlSeconds: number };
+  readonly release: string;
+  readonly sentryDsn: string | undefined;
 }
 
 const environmentName = z.enum(["development", "staging", "production"]);
@@ -19,6 +21,8 @@ const variables = z.object({
   NODE_ENV: environmentName,
   PORT: z.coerce.number().int().min(1).max(65535).default(3000),
   REDIS_URL: z.url(),
+  DD_VERSION: z.string().default("unreleased"),
+  SENTRY_DSN: z.url().optional(),
 });
 
 const quub: Record<EnvironmentName, Config["quub"]> = {
@@ -50,5 +54,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     port: read.PORT,
     quub: quub[read.NODE_ENV],
     redis: { url: read.REDIS_URL, defaultTtlSeconds: 30 },
+    release: read.DD_VERSION,
+    sentryDsn: read.SENTRY_DSN,
   };
 }
