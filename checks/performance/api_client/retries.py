@@ -6,6 +6,8 @@ Inconclusive  no request is found in the code; what a policy does comes from els
 Error         the checkout is not there, or a file of it could not be read
 Needs         a checkout of the code
 Source        the guide, API Client; OWASP ASVS 5.0, 13.1.3; AWS Well-Architected REL05; RFC 9110, sections 9.2.2 (idempotent methods) and 10.2.3 (Retry-After)
+
+Warned of: policies that are sound otherwise in a repository whose code never reads the header Retry-After, unless the library honours it by itself (got, urllib3, the delays of axios-retry). A server that says when to come back is asked too early by them.
 """  # noqa: E501  each line is a paragraph of the page
 
 from __future__ import annotations
@@ -62,6 +64,8 @@ class Policy:
     statuses: tuple[int, ...] = ()
     repeats_writes: bool = False
     """Whether POST or PATCH is sent again without an idempotency key."""
+    honours_retry_after: bool | None = None
+    """Whether the library waits as long as the header Retry-After says; None where that is for the code to do."""
 
 
 @check("Requests are sent again with an end, growing pauses and jitter", each=Repository)
@@ -72,6 +76,9 @@ def code(subject: Repository, repositories: Repositories, wanted: RetryParameter
     hints = () if repeating else repositories.search(subject, patterns=(*_HINTS, *_loops())).matches
     named = [hint for hint in hints if hint.pattern == "hint" or _is_retry(hint.text)]
     yield from judge(found, repeating, wanted, hint=named[0].location if named else None)
+    sound = [policy for policy in repeating if judge_policy(subject.name, policy, wanted).status.value == "pass"]
+    reads_header = bool(sound and repositories.search(subject, patterns=_RETRY_AFTER).matches)
+    yield from judge_retry_after(subject.name, sound, reads_header=reads_header)
     yield from unread(subject.name, found.unreadable)
 
 
@@ -139,6 +146,22 @@ def judge_policy(repository: str, policy: Policy, wanted: RetryParameters) -> Fi
     )
 
 
+def judge_retry_after(repository: str, found: Sequence[Policy], *, reads_header: bool) -> Iterator[Finding]:
+    """One warning where a policy leaves the header to code that never reads it, or is told to ignore it."""
+    deaf = [
+        policy
+        for policy in found
+        if policy.honours_retry_after is False or (policy.honours_retry_after is None and not reads_header)
+    ]
+    if deaf:
+        yield Finding.warning(
+            subject=f"{repository}:{deaf[0].location}",
+            observed=f"{deaf[0].shown}: ignores Retry-After",
+            expected="waits as long as the header Retry-After says",
+            location=deaf[0].location,
+        )
+
+
 def _expected(wanted: RetryParameters) -> str:
     return f"{wanted.max_attempts} attempts at most, pauses grow{', with jitter' if wanted.jitter else ''}"
 
@@ -198,6 +221,23 @@ _HINTS = tuple(
     for kind in kinds
 )
 """Functions and classes that are about sending again, by their names."""
+
+_HEADER = r"""(?i-u)^["'`]?[A-Za-z_]*retry[-_]?after[A-Za-z_]*["'`]?$"""
+_RETRY_AFTER = tuple(
+    Pattern(
+        name="header",
+        languages=languages,  # type: ignore[arg-type]
+        rule=f"{{kind: {kind}, regex: {quoted(_HEADER)}}}",
+    )
+    for languages, kinds in (
+        (JS, ("string", "identifier", "property_identifier")),
+        (("python",), ("string", "identifier")),
+        (("go",), ("interpreted_string_literal", "identifier", "field_identifier")),
+        (("java",), ("string_literal", "identifier")),
+    )
+    for kind in kinds
+)
+"""The name of the header, as a text or in a name."""
 
 _SLEEPS = r"(?i-u)(sleep|setTimeout|delay|pause|wait|backoff)[A-Za-z_]*[ ]*\(|time[.]After\(|<-[ ]*[a-z.]*(time|after)"
 _REPEATS = r"(?i-u)attempt|retr|tries|try|catch|except|err != nil"
@@ -269,7 +309,14 @@ def _axios_retry(site: Site, names: Names) -> Policy:
     policy = _policy(site, _attempts(options, "retries", 3, 1, site, names), grows, None)
     jitter = "exponentialDelay" in delay or "random" in delay if grows is not None else None
     repeats = bool(re.search(r"=>\s*true\b", condition))
-    return replace(policy, is_jittered=jitter, repeats_writes=repeats, statuses=_compared(condition))
+    is_own = re.fullmatch(r"(\w+\.)?(exponentialDelay|linearDelay\(.*\))", delay) is not None
+    return replace(
+        policy,
+        is_jittered=jitter,
+        repeats_writes=repeats,
+        statuses=_compared(condition),
+        honours_retry_after=is_own or None,
+    )
 
 
 def _unknown(delay: str) -> bool | None:
@@ -322,7 +369,8 @@ def _got(site: Site, names: Names) -> Policy | None:
         return None
     statuses = tuple(int(found) for found in re.findall(r"\b[45]\d\d\b", told.get("statusCodes", "")))
     repeats = bool(re.search(r"POST|PATCH", told.get("methods", ""))) and "dempoten" not in site.text
-    return replace(_policy(site, attempts, True, True), statuses=statuses, repeats_writes=repeats)
+    policy = _policy(site, attempts, True, True)
+    return replace(policy, statuses=statuses, repeats_writes=repeats, honours_retry_after=True)
 
 
 def _tenacity(site: Site, names: Names) -> Policy:
@@ -355,7 +403,12 @@ def _urllib3(site: Site, names: Names) -> Policy:
         None if factor is None else factor > 0,
         None if jitter is None else jitter > 0,
     )
-    return replace(policy, statuses=statuses, repeats_writes=repeats and bool(statuses))
+    return replace(
+        policy,
+        statuses=statuses,
+        repeats_writes=repeats and bool(statuses),
+        honours_retry_after=options.get("respect_retry_after_header", "True") != "False",
+    )
 
 
 def _backoff(site: Site, names: Names) -> Policy:
