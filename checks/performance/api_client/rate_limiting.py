@@ -1,11 +1,13 @@
 """Requests to APIs stay below a rate over all replicas, and counters of incoming requests are shared between them.
 
-Pass          a limiter of outgoing requests is used whose counter all replicas share, or whose rate times `replicas` stays within `quota_per_s`; a limiter of incoming requests counts in a shared store
-Fail          requests are sent and no limiter is found; a limiter is made and never used; its rate times `replicas` is above `quota_per_s`; incoming requests are counted by each process for itself while there are `replicas`
-Inconclusive  no request is sent and no limiter is found; a limiter of each process with no `quota_per_s` to compare with; one that limits how many run at a time (p-limit), not how many are sent
-Error         the checkout is not there, or a file of it could not be read
-Needs         a checkout of the code; `replicas` and `quota_per_s` as they are in production
-Source        the guide, API Client; RFC 6585, section 4; OWASP ASVS 5.0, 2.4.1; OWASP API Security Top 10 2023, API4
+Pass          a limiter of outgoing requests is used whose counter all replicas share, or whose rate times `replicas` stays within `quota_per_s`; a limiter of incoming requests counts in a shared store; each method or route of a stage of API Gateway has a limit below `max_incoming_per_s`, by the stage or by a usage plan without whose key nobody gets in
+Fail          requests are sent and no limiter is found; a limiter is made and never used; its rate times `replicas` is above `quota_per_s`; incoming requests are counted by each process for itself while there are `replicas`; methods or routes of a stage of API Gateway have none but the quota of the account
+Inconclusive  no request is sent and no limiter or stage is found; a limiter of each process with no `quota_per_s` to compare with; one that limits how many run at a time (p-limit), not how many are sent
+Error         the checkout is not there, or a file of it could not be read; AWS refused to tell of its APIs
+Needs         a checkout of the code; `replicas` and `quota_per_s` as they are in production; `apigateway:GET` where an AWS account is declared
+Source        the guide, API Client; RFC 6585, section 4; OWASP ASVS 5.0, 2.4.1; OWASP API Security Top 10 2023, API4; https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-request-throttling.html
+
+A stage without limits that a web ACL stands before is warned of: whether its rules hold anything back is judged by `security.network.ddos-protection`.
 """  # noqa: E501  each line is a paragraph of the page
 
 from __future__ import annotations
@@ -29,9 +31,18 @@ from quub_audit.checks.performance.api_client._calls import (
     read_imports,
     sites,
 )
+from quub_audit.checks.performance.api_client._gateway import (
+    ApiStage,
+    http_stages,
+    plan_rate,
+    rest_methods,
+    rest_stages,
+    routes,
+    unlimited,
+)
 from quub_audit.checks.performance.api_client._limits import options_of
 from quub_audit.checks.performance.api_client._source import Names, chained, java_seconds, keywords, number
-from quub_audit.sdk import Finding, Match, Parameters, Pattern, Repositories, Repository, check, unread
+from quub_audit.sdk import Aws, Finding, Match, Parameters, Pattern, Repositories, Repository, check, cut, unread
 
 Direction = Literal["outgoing", "incoming"]
 
@@ -44,6 +55,9 @@ class RateParameters(Parameters):
 
     quota_per_s: float = Field(default=0.0, ge=0)
     """Requests a second that the API allows to the whole service; 0 where it is not known."""
+
+    max_incoming_per_s: float = Field(default=10_000, gt=0)
+    """Requests a second from which on a limit of API Gateway is none: what it allows to a whole account and region."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +82,43 @@ def code(subject: Repository, repositories: Repositories, wanted: RateParameters
     found = look(subject, repositories)
     yield from judge(found, list(limiters(subject, repositories, found.names)), wanted)
     yield from unread(subject.name, found.unreadable)
+
+
+@check("Stages of REST APIs limit what comes in", each=rest_stages, permissions=["apigateway:GET"])
+def rest_api(subject: ApiStage, aws: Aws, wanted: RateParameters) -> Finding | None:
+    """By the settings of the stage; where those leave a method out, by usage plans and keys."""
+    plans = aws.ask("apigateway.GetUsagePlans", region=subject.region).get("items", ())
+    return judge_stage(subject, rest_methods(subject, aws), plan_rate(subject, plans), wanted)
+
+
+@check("Stages of HTTP APIs limit what comes in", each=http_stages, permissions=["apigateway:GET"])
+def http_api(subject: ApiStage, aws: Aws, wanted: RateParameters) -> Finding | None:
+    """By the settings of the stage and of its routes."""
+    return judge_stage(subject, routes(subject, aws), None, wanted)
+
+
+def judge_stage(
+    stage: ApiStage, methods: Mapping[str, bool], by_plan: float | None, wanted: RateParameters
+) -> Finding | None:
+    """Whether every method is limited; nothing for an API without any."""
+    if not methods:
+        return None
+    free = unlimited(stage, methods, by_plan, wanted.max_incoming_per_s)
+    observed = f"{len(free)} of {len(methods)} methods have no limit of their own: {cut(free)}"
+    expected = f"each method below {wanted.max_incoming_per_s:g} requests a second"
+    if free and stage.has_web_acl:
+        return Finding.warning(
+            subject=str(stage), observed=f"{observed}; a web ACL stands before them", expected=expected
+        )
+    return Finding.of(
+        not free,
+        subject=str(stage),
+        observed=observed if free else f"each of {len(methods)} methods is limited",
+        expected=expected,
+        message=f"{stage}: set throttling for the stage, or require API keys of a usage plan with a rate"
+        if free
+        else "",
+    )
 
 
 def judge(code: Code, found: Sequence[Limiter], wanted: RateParameters) -> Iterator[Finding]:
