@@ -7,7 +7,7 @@ Error         the backend cannot be asked, or refuses its credentials; a checkou
 Needs         of the backend credentials that may read traces; `xray:GetServiceGraph`; a checkout of the code
 Source        the guide, Monitoring; AWS Well-Architected, OPS 8
 
-Datadog is asked for retained spans, New Relic for transactions of the application; Jaeger and Tempo for the newest 200 traces. Only counts, moments, versions and environments of spans are kept. What the code says can fail the item, and never passes it.
+Datadog is asked for retained spans, New Relic for transactions of the application; Jaeger and Tempo for the newest 200 traces; X-Ray for its graph of services, where nodes that it infers from the calls of others do not count. Only counts, moments, versions and environments of spans are kept. What the code says can fail the item, and never passes it.
 Warned of: spans that name no environment, so that those of another may be among them.
 """  # noqa: E501  each line is a paragraph of the page
 
@@ -66,6 +66,9 @@ INSTRUMENTED = (
     *("ioredis", "undici", "flask", "django", "fastapi", "psycopg", "psycopg2", "sqlalchemy", "requests", "httpx"),
 )
 """Modules that an agent can instrument only when it comes first; of both languages."""
+
+INFERRED = ("client", "remote")
+"""Types of nodes that X-Ray draws for what others call, or who calls, and that sent nothing themselves."""
 
 _IS = r"[\"']?\s*[,:=]?\s*([\"']?value[\"']?\s*[:=]\s*)?[\"']?"
 """Between a variable and its value: in a Dockerfile, a manifest of Kubernetes, a task definition, Terraform."""
@@ -151,6 +154,7 @@ def xray(subject: Region, aws: Aws, environment: Environment, clock: Clock, want
         (service.get("SummaryStatistics") or {}).get("TotalCount") or 0
         for service in answer.get("Services", ())
         if environment.service in (service.get("Name"), *service.get("Names", ()))
+        and service.get("Type") not in INFERRED
     ]
     if sum(counts) < wanted.min_spans:
         return None

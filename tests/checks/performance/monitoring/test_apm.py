@@ -121,6 +121,9 @@ def test_a_key_that_is_refused_is_an_error_with_what_would_mend_it(saas: Saas) -
         ([{"Name": "web", "Names": ["web", "orders"], "SummaryStatistics": {"TotalCount": 1}}], Status.PASS),
         ([{"Name": "orders", "SummaryStatistics": {"TotalCount": 0}}, {"Name": "orders"}], Status.INCONCLUSIVE),
         ([{"Name": "others", "SummaryStatistics": {"TotalCount": 7}}], Status.INCONCLUSIVE),
+        ([{"Name": "orders", "Type": "AWS::ECS::Fargate", "SummaryStatistics": {"TotalCount": 7}}], Status.PASS),
+        ([{"Name": "orders", "Type": "remote", "SummaryStatistics": {"TotalCount": 7}}], Status.INCONCLUSIVE),
+        ([{"Name": "orders", "Type": "client", "SummaryStatistics": {"TotalCount": 7}}], Status.INCONCLUSIVE),
         ([], Status.INCONCLUSIVE),
     ],
 )
