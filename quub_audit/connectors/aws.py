@@ -1,6 +1,6 @@
 """Amazon Web Services: reads, all pages, each once, by credentials whose account was compared with the declared one.
 
-All that is promised here hangs on the events of the botocore session below each of boto3's.
+All that is promised here hangs on the events of botocore's sessions.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from quub_audit.connectors.aws_errors import (
     status_of,
 )
 from quub_audit.connectors.aws_guard import Judge, judge_log_read, judge_read, judge_value_read
-from quub_audit.connectors.aws_pages import Pagination, each_page, merge_pages, pagination_of
+from quub_audit.connectors.aws_models import Models
+from quub_audit.connectors.aws_pages import each_page, merge_pages
 from quub_audit.connectors.aws_policy import session_policy
 from quub_audit.connectors.aws_report import wait_for_report
 from quub_audit.connectors.aws_seal import as_fact
@@ -37,8 +38,8 @@ from quub_audit.facts.seal import Fingerprint, Sealer
 from quub_audit.model.environment import Account, Region, SecretReference
 
 if TYPE_CHECKING:
-    import boto3
     from botocore.credentials import Credentials
+    from botocore.session import Session
 
 ATTEMPTS = 5
 """How often a question is sent when AWS asks to slow down or fails for a moment."""
@@ -73,7 +74,7 @@ class AwsConnector:
     ) -> None:
         self._ledger = ledger
         self._sealer = sealer
-        self._models = _Models()
+        self._models = Models()
         self._accesses = {
             account.name: _Access(account, sealer, permissions, environ, self._models) for account in accounts
         }
@@ -218,44 +219,6 @@ class AwsConnector:
         return _fields(text, self._sealer)
 
 
-class _Models:
-    """botocore's descriptions of services, loaded once for all accounts."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._loader: Any = None
-        self._paginations: dict[str, Pagination] = {}
-
-    @property
-    def loader(self) -> Any:
-        """Botocore's loader, of the descriptions that it brings along and no others."""
-        from botocore.loaders import Loader
-
-        with self._lock:
-            if self._loader is None:
-                # Without ~/.aws/models, where anybody may describe a service otherwise than AWS does.
-                here = [Loader.BUILTIN_DATA_PATH]
-                self._loader = Loader(extra_search_paths=here, include_default_search_paths=False)
-            return self._loader
-
-    def pagination(self, question: str, model: Any) -> Pagination:
-        """How `service.Operation` continues."""
-        if question not in self._paginations:
-            self._paginations[question] = pagination_of(model, self._described(question))
-        return self._paginations[question]
-
-    def _described(self, question: str) -> Mapping[str, Any] | None:
-        from botocore.exceptions import DataNotFoundError
-
-        service, _, operation = question.partition(".")
-        try:
-            described = self.loader.load_service_model(service, "paginators-1")["pagination"]
-        except DataNotFoundError:
-            return None
-        found: Mapping[str, Any] | None = described.get(operation)
-        return found
-
-
 class _Access:
     """One account: its credentials, its verified identity, its clients. No client is to be had without the latter."""
 
@@ -265,7 +228,7 @@ class _Access:
         sealer: Sealer,
         permissions: frozenset[str],
         environ: Mapping[str, str],
-        models: _Models,
+        models: Models,
     ) -> None:
         self.account = account
         self._sealer = sealer
@@ -278,7 +241,7 @@ class _Access:
         self._building = threading.RLock()
         self._sessions: Sessions | None = None
         self._credentials: Credentials | None = None
-        self._by_judge: dict[Judge, boto3.Session] = {}
+        self._by_judge: dict[Judge, Session] = {}
         self._clients: dict[tuple[str, str, Judge], Any] = {}
 
     def identity(self) -> Identity:
@@ -425,7 +388,7 @@ class _Access:
         except (foreign.UnknownServiceError, OperationNotFoundError) as error:
             raise Unsupported(
                 f"{subject}: {question} is unknown to the installed botocore",
-                next_step="correct the name (boto3's service name and the API's operation), or update boto3",
+                next_step="correct the name (boto3's service name and the API's operation), or update botocore",
             ) from error
         except (foreign.BotoCoreError, ValueError) as error:
             raise Unsupported(f"{subject}: {question} cannot be asked here: {one_line(error)}") from error
