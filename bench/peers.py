@@ -16,6 +16,8 @@ from typing import Any
 import yaml
 
 START_S = 60
+KEPT_IN_AWS = frozenset({"stage", "quub", "aws", "logs", "backups", "not_applicable"})
+"""What an environment may declare when AWS alone is to be asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +30,11 @@ class Surroundings:
     """Of the emulated AWS."""
 
     def only_aws(self, address: str) -> Path:
-        """An environments.yaml beside it, with the same accounts at `address` and neither endpoint nor repository."""
+        """An environments.yaml beside it, with the same accounts at `address` and nothing that is asked elsewhere."""
         declared = yaml.safe_load(self.environments.read_text(encoding="utf-8"))
         for environment in declared["environments"].values():
-            for kind in ("endpoints", "repositories"):
-                environment.pop(kind, None)
+            for kind in environment.keys() - KEPT_IN_AWS:
+                del environment[kind]
             for account in environment["aws"]:
                 account["endpoint_url"] = address
         file = self.environments.with_name("only-aws.yaml")
