@@ -171,7 +171,7 @@ def checklist() -> str:
 # The built-in checklist. The servers of the demo are a few seconds old, so that what counts hours elsewhere counts
 # seconds here; nothing else is otherwise.
 version: "1"
-title: Production readiness of quub-app
+title: Quub pre-deployment checklist of quub-app
 extends: builtin
 
 change:

@@ -75,9 +75,9 @@ def test_two_worlds_one_after_the_other_share_nothing(tmp_path: Path) -> None:
         value: str = store.get_secret_value(SecretId="production/quub/credentials")["SecretString"]
         return value
 
-    with demo_world(tmp_path / "first", healthy=False) as world:
+    with demo_world(tmp_path / "first", healthy=False, search="") as world:
         first = key_of(world)
-    with demo_world(tmp_path / "second", healthy=True) as world:
+    with demo_world(tmp_path / "second", healthy=True, search="") as world:
         second = key_of(world)
         names = secret_names(emulator_of(world), PRODUCTION)
 
@@ -86,7 +86,7 @@ def test_two_worlds_one_after_the_other_share_nothing(tmp_path: Path) -> None:
 
 
 def test_nothing_is_left_in_the_emulator(tmp_path: Path) -> None:
-    with demo_world(tmp_path, healthy=True):
+    with demo_world(tmp_path, healthy=True, search=""):
         pass
 
     with emulated_aws() as emulator:
