@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from quub_audit.checks.performance.api_client._source import Names, arguments
+from quub_audit.checks.performance.api_client._source import Names, arguments, uncommented
 from quub_audit.sdk import Location, Match, Pattern, Repositories, Repository
 
 JS: Final = ("javascript", "typescript", "tsx")
@@ -311,7 +311,7 @@ def sites(matches: Sequence[Match], name: str = "site") -> Iterator[Site]:
             text=match.text,
             function=written,
             written=written,
-            parts=arguments(match.text, written),
+            parts=arguments(uncommented(match.text) if match.language == "python" else match.text, written),
             name=last_part(given),
             is_kept="kept" in facts,
             within=facts.get("named", ""),

@@ -42,6 +42,21 @@ def _end_of_string(text: str, start: int) -> int:
     return index + 1
 
 
+def uncommented(text: str) -> str:
+    """The text of Python without comments."""
+    kept: list[str] = []
+    index = 0
+    while index < len(text):
+        if text[index] == "#":
+            end = text.find("\n", index)
+            index = len(text) if end < 0 else end
+            continue
+        end = _end_of_string(text, index) if text[index] in _QUOTES else index + 1
+        kept.append(text[index:end])
+        index = end
+    return "".join(kept)
+
+
 def split(text: str, separator: str = ",", *, has_hash_comments: bool = False) -> tuple[str, ...]:
     """The parts of `text` between separators that stand in no bracket, string or comment; stripped, none empty."""
     parts: list[str] = []

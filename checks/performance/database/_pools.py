@@ -30,7 +30,7 @@ from quub_audit.sdk import Match, Pattern, Repositories, Repository
 _OTHERS = re.compile(r"(?i)\b(sqlite\w*|mysql\w*|mariadb|mssql|oracledb|oracle\w*|mongo\w*|better-sqlite3)\b")
 
 FACTORY = re.compile(
-    r"(?i)^(get|make|create|build|connect|open|provide)_?\w*"
+    r"(?i)^_*(get|make|create|build|connect|open|provide)_?\w*"
     r"(pool|db|database|engine|client|connection|knex|sequelize|prisma|source)\w*$|^connect$"
 )
 """Names of functions that make a pool for others: how often they run is not told by their own file."""

@@ -20,6 +20,7 @@ from quub_audit.checks.performance.api_client._source import (
     number,
     pairs,
     split,
+    uncommented,
 )
 from quub_audit.checks.performance.api_client.timeouts import TimeoutParameters, judge_limit
 from quub_audit.model.finding import Location
@@ -388,6 +389,10 @@ def test_commas_in_strings_brackets_and_comments_part_nothing() -> None:
     assert split("a(b, c), 'd, e', [f, g] /* h, i */, j") == ("a(b, c)", "'d, e'", "[f, g] /* h, i */", "j")
 
 
+def test_comments_of_python_go_and_what_only_looks_like_one_stays() -> None:
+    assert uncommented("f(a,  # don't, ever\n  b='#c', # d\n)") == "f(a,  \n  b='#c', \n)"
+
+
 def test_options_are_read_with_short_forms_and_spreads() -> None:
     assert pairs("{ a: 1, 'b': { c: 2 }, signal, ...more }") == {
         "a": "1",
@@ -408,6 +413,7 @@ def test_arguments_that_are_cut_are_not_taken_for_all() -> None:
 def test_no_text_stops_the_readers(text: str) -> None:
     assert all(split(text))
     assert all(pairs("{" + text + "}").values())
+    assert uncommented(uncommented(text)) == uncommented(text)
     chained(text)
     number(text, Names(), "a.ts")
 

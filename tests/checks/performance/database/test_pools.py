@@ -85,6 +85,12 @@ def said(folder: Path, name: str, code: str, **parameters: Any) -> list[tuple[st
         ("a.py", "import sqlalchemy as sa\nengine = sa.create_engine(URL, pool_size=1)", (11, 30)),
         ("a.py", PSYCOPG + "pool = ConnectionPool(DSN, max_size=20, timeout=2.5)", (20, 2.5)),
         ("a.py", PSYCOPG + "pool = ConnectionPool(DSN)", (4, 30)),
+        (
+            "a.py",
+            PSYCOPG
+            + "pool = ConnectionPool(\n    DSN,  # don't log it, ever\n    # of all, the most\n    max_size=20,\n)",
+            (20, 30),
+        ),
         ("a.py", PSYCOPG2 + "pool = psycopg2.pool.ThreadedConnectionPool(1, 10, DSN)", (10, 0)),
         ("A.java", HIKARI % "c.setMaximumPoolSize(12); c.setConnectionTimeout(2000);", (12, 2)),
         ("A.java", HIKARI % "", (10, 30)),
@@ -166,6 +172,11 @@ def test_a_pool_without_bounds_or_for_each_call_fails_at_its_place(
             PG
             + "export function makePool() {\n  const p = new Pool({ connectionTimeoutMillis: 900 });\n  return p;\n}",
             "how often makePool makes it is not told, up to 10 connections, callers wait 0.9 s",
+        ),
+        (
+            "a.py",
+            PSYCOPG + "def _create_pool(self):\n    pool = ConnectionPool(DSN)\n    self.use(pool)",
+            "how often _create_pool makes it is not told, up to 4 connections, callers wait 30 s",
         ),
         ("a.ts", PRISMA + "const c = new PrismaClient();", "its size is not told, how long callers wait is not told"),
         (
