@@ -117,7 +117,7 @@ def list_tree(repository: Repository, view: View | None, open_view: Callable[[Ch
         is_excluded = matcher(repository.exclude)
     except ValueError as error:
         raise Malformed(f"{repository}: exclude holds what is no glob: {error}") from error
-    inside = _Inside(root)
+    inside = Inside(root)
     found = (_look_at(inside, name, is_tracked, is_excluded) for name, is_tracked in sorted(names.items()))
     return Tree(root, tuple(sorted((listed for listed in found if listed), key=lambda listed: listed.file.path)))
 
@@ -130,9 +130,12 @@ def read_text(repository: Repository, tree: Tree, path: str) -> str:
     return decode(read_bytes(tree.root, listed, MAX_TEXT_BYTES, f"{repository}:{path}"), f"{repository}:{path}")
 
 
-def read_bytes(root: Path, listed: Listed, max_bytes: int, label: str) -> bytes:
-    """The content of a listed file. Raises Absent (gone, or a link by now), Denied, Malformed (too large)."""
-    if not _Inside(root).holds(listed.name):
+def read_bytes(root: Path, listed: Listed, max_bytes: int, label: str, *, inside: Inside | None = None) -> bytes:
+    """The content of a listed file; `inside` knows the folders of others that are read at about the same time.
+
+    Raises Absent (gone, or a link by now), Denied, Malformed (too large).
+    """
+    if not (inside or Inside(root)).holds(listed.name):
         raise Absent(f"{label} is reached through a link")
     try:
         with _open(root / listed.name) as stream:
@@ -148,7 +151,7 @@ def read_bytes(root: Path, listed: Listed, max_bytes: int, label: str) -> bytes:
 
 def chunks(root: Path, listed: Listed) -> Iterator[bytes]:
     """The content of a listed file, piece by piece. Raises OSError, also for what is a link by now."""
-    if not _Inside(root).holds(listed.name):
+    if not Inside(root).holds(listed.name):
         raise FileNotFoundError(listed.name)
     with _open(root / listed.name) as stream:
         while chunk := stream.read(1 << 20):
@@ -183,7 +186,7 @@ def _open(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
 
 
-class _Inside:
+class Inside:
     """Tells paths whose folders are no links from those that lead elsewhere; each folder is looked at once."""
 
     def __init__(self, root: Path) -> None:
@@ -192,21 +195,30 @@ class _Inside:
 
     @property
     def root(self) -> Path:
+        """The folder that they should be in."""
         return self._root
 
     def holds(self, name: str) -> bool:
+        """Whether no folder on the way to `name` is a link."""
         return self._is_plain(name.rpartition("/")[0])
 
     def _is_plain(self, folder: str) -> bool:
         known = self._known.get(folder)
         if known is None:
-            path = self._root / folder
-            known = self._is_plain(folder.rpartition("/")[0]) and not path.is_symlink() and path.is_dir()
+            known = self._is_plain(folder.rpartition("/")[0]) and _is_folder(self._root / folder)
             self._known[folder] = known
         return known
 
 
-def _look_at(inside: _Inside, name: str, is_tracked: bool, is_excluded: Callable[[str], bool]) -> Listed | None:
+def _is_folder(path: Path) -> bool:
+    """False for a link to one."""
+    try:
+        return stat.S_ISDIR(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def _look_at(inside: Inside, name: str, is_tracked: bool, is_excluded: Callable[[str], bool]) -> Listed | None:
     """None for what is no regular file below the root: links, submodules, devices, files that are gone."""
     seconds_left(QUESTION_TIMEOUT_S)
     if not inside.holds(name) or ".." in name.split("/"):

@@ -28,7 +28,7 @@ SEARCH_TIMEOUT_S = 900.0
 MAX_NAMES_BYTES = 128 * 1024
 """Of the names of files that one run is given; Linux takes 2 MiB by default, macOS 1 MiB with the environment."""
 
-MAX_OUTPUT_BYTES = 128 * 1024 * 1024
+MAX_OUTPUT_BYTES = 64 * 1024 * 1024
 """Of one run. A match takes some 600 bytes, and four times its text."""
 
 MAX_MEMORY_BYTES = 2 * 1024 * 1024 * 1024
@@ -172,11 +172,12 @@ def batches(names: Iterable[str]) -> Iterator[list[str]]:
     batch: list[str] = []
     left = MAX_NAMES_BYTES
     for name in names:
-        left -= len(os.fsencode(name)) + 9  # its end and its address
-        if left < 0 and batch:
+        size = len(os.fsencode(name)) + 9  # its end and its address
+        if size > left and batch:
             yield batch
             batch, left = [], MAX_NAMES_BYTES
         batch.append(name)
+        left -= size
     if batch:
         yield batch
 
@@ -252,8 +253,10 @@ def _length(place: Mapping[str, Any]) -> int:
 
 def _said(done: Done) -> str:
     """What the command complains of, without its report on files and where in its own code it happened."""
-    lines = done.errors.decode("utf-8", "replace").partition("Stack backtrace")[0].splitlines()
-    return _plain(" ".join(line for line in lines if not line.startswith("sg: "))) or "nothing was said"
+    complaint = re.split(rb"Stack backtrace|stack backtrace|note: ", done.errors)[0].decode("utf-8", "replace")
+    return (
+        _plain(" ".join(line for line in complaint.splitlines() if not line.startswith("sg: "))) or "nothing was said"
+    )
 
 
 def _plain(text: str) -> str:

@@ -1,9 +1,9 @@
 """Structural search: patterns in ast-grep's rule language over the service's own code.
 
 Searches of one repository that are asked for at about the same time share one pass over its files, by ast-grep's own
-command: see `quub_audit.connectors.repository_grep`. Few files are searched in this process instead, by ast-grep's
-library: those that the command would read otherwise, see `_is_plain`. A file with errors of syntax is searched where it
-parsed; it is told as unreadable when more than `MAX_ERROR_SHARE` of it did not.
+command: see `quub_audit.connectors.repository_grep`. ast-grep's library finds the same in this process, more slowly: it
+is for repositories of few files, and for files that the command would read otherwise, see `_is_plain`. A file with
+errors of syntax is searched where it parsed; it is told as unreadable when more than `MAX_ERROR_SHARE` of it did not.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, get_args
+from itertools import islice
+from typing import TYPE_CHECKING, Any, get_args
 
 import yaml
 
@@ -25,6 +26,7 @@ from quub_audit.connectors.children import POLL_S, Children
 from quub_audit.connectors.repository_files import (
     BYTE_ORDER_MARKS,
     MAX_TEXT_BYTES,
+    Inside,
     Listed,
     Tree,
     decode,
@@ -87,6 +89,9 @@ MAX_LINE_BYTES = 20_000
 
 MAX_STRUCK_CHARACTERS = 8 * MAX_CAPTURE_CHARACTERS
 """Of a match, how much is looked at for secrets: the part that is told, and what a secret at its end may reach into."""
+
+FEW_FILES = 10
+"""So many are searched by the library before the command has even started."""
 
 GATHER_S = 0.05
 """How long a pass waits for others who want to search the same repository."""
@@ -161,6 +166,10 @@ class Searcher:
             check_rule(pattern)
         deadline = DEADLINE.get() or Deadline(SEARCH_TIMEOUT_S)
         request = _Request(repository, tuple(patterns), is_production_only, deadline)
+        if _has_few_files(tree):
+            alone = _Pass(tree, (request,), self._redactor, self._max_matches)
+            alone.search_here()
+            return alone.answer(request)
         with self._lock:
             is_first = tree not in self._waiting
             self._waiting.setdefault(tree, []).append(request)
@@ -225,6 +234,7 @@ class _Pass:
 
     def __init__(self, tree: Tree, requests: Sequence[_Request], redactor: Redactor, max_matches: int) -> None:
         self._tree = tree
+        self._inside = Inside(tree.root)
         self._label = str(requests[0].repository)
         self._redactor = redactor
         self._max_matches = max_matches
@@ -245,8 +255,13 @@ class _Pass:
         self._unreadable: dict[str, str] = {}
         self._sizes: dict[str, int] = {}
 
+    def search_here(self) -> None:
+        """Look at each file in this process. Raises TimedOut."""
+        for file in self._files.values():
+            self._search_here(file)
+
     def search(self, children: Children, program: str) -> None:
-        """Look at each file. Raises Malformed, TimedOut, Unsupported."""
+        """Look at each file by ast-grep's command. Raises Malformed, TimedOut, Unsupported."""
         with closing(
             Grep(children, self._rules, self._tree.root, f"{self._label}: the search", program=program)
         ) as grep:
@@ -290,7 +305,6 @@ class _Pass:
     def _plain_files(self) -> Iterator[str]:
         """Names of files that the command reads as we would; the others are searched here and now."""
         for name, file in self._files.items():
-            seconds_left(QUESTION_TIMEOUT_S)
             content = self._read(file)
             if content is None:
                 continue
@@ -302,6 +316,7 @@ class _Pass:
 
     def _read(self, file: _File) -> bytes | None:
         """The content of one file. None for what cannot be read, with the reason, and for what is empty."""
+        seconds_left(QUESTION_TIMEOUT_S)
         size = file.listed.file.size_bytes
         path = file.listed.file.path
         if size > MAX_TEXT_BYTES:
@@ -310,7 +325,7 @@ class _Pass:
             return None
         label = f"{self._label}:{path}"
         try:
-            content = read_bytes(self._tree.root, file.listed, MAX_TEXT_BYTES, label)
+            content = read_bytes(self._tree.root, file.listed, MAX_TEXT_BYTES, label, inside=self._inside)
             decode(content, label)
         except Reportable as error:
             self._unreadable[file.listed.name] = error.message.removeprefix(f"{label} ")
@@ -328,6 +343,7 @@ class _Pass:
     def _keep(self, file: _File, found: Iterable[tuple[Rule, Found]], broken_share: float) -> None:
         name = file.listed.name
         for rule, each in found:
+            seconds_left(QUESTION_TIMEOUT_S)  # calls within calls by the thousand take the library a minute
             self._found[rule].append((name, _struck(each, self._redactor)))
         if broken_share > MAX_ERROR_SHARE:
             self._unreadable[name] = "most of it is no valid syntax"
@@ -338,6 +354,11 @@ class _Pass:
             if len(places) > self._max_matches:
                 places.sort(key=lambda place: self._files[place[0]].listed.file.path)
                 del places[self._max_matches :]
+
+
+def _has_few_files(tree: Tree) -> bool:
+    code = (listed for listed in tree.own() if language_of(listed.file.path))
+    return len(list(islice(code, FEW_FILES + 1))) <= FEW_FILES
 
 
 def _is_plain(listed: Listed, content: bytes) -> bool:
@@ -375,9 +396,14 @@ def search_text(text: str, language: Language, rules: Sequence[Rule]) -> tuple[I
         (rule, _as_found(node, rule))
         for rule in rules
         if holds(words_of(rule.text))  # the library compiles a rule anew each time, at more than the search itself
-        for node in root.find_all(**yaml.safe_load(rule.text))
+        for node in root.find_all(**_as_object(rule.text))
     )
     return found, broken
+
+
+@lru_cache(maxsize=1024)
+def _as_object(rule: str) -> Mapping[str, Any]:
+    return yaml.safe_load(rule)  # type: ignore[no-any-return]
 
 
 def _is_below_error(node: SgNode) -> bool:
@@ -423,12 +449,27 @@ def check_rule(pattern: Pattern) -> None:
     wrong = sorted(str(key) for key in _keys(rule) if key not in _RULE_KEYS)
     if wrong:
         raise ValueError(f"the rule of the pattern {pattern.name} has unknown keys: {', '.join(wrong)}")
+    if not _names_kinds(rule):
+        raise ValueError(f"the rule of the pattern {pattern.name} fits nodes of any kind: give it a kind or a pattern")
     for language in pattern.languages:
         try:
             SgRoot("", language).root().find(**rule)
         except Exception as error:  # ast-grep raises this very class for some rules, its subclasses for others
             reason = " ".join(str(error).partition("Stack backtrace")[0].split())
             raise ValueError(f"the rule of the pattern {pattern.name} is refused: {reason}") from error
+
+
+def _names_kinds(rule: object) -> bool:
+    """Whether a rule says of what kind a node must be; ast-grep's command refuses others, the library does not."""
+    if not isinstance(rule, dict):
+        return True  # none at all: told by the library
+    every, some = rule.get("all"), rule.get("any")
+    return (
+        "kind" in rule
+        or ("pattern" in rule and not METAVARIABLE.fullmatch(str(rule["pattern"])))
+        or (isinstance(every, list) and any(map(_names_kinds, every)))
+        or ("any" in rule and (not isinstance(some, list) or all(map(_names_kinds, some))))
+    )
 
 
 def _keys(rule: object) -> Iterator[object]:

@@ -286,6 +286,11 @@ def test_a_long_match_is_cut_after_its_secrets_were_struck(
         ("kind: no_such_kind", "is refused"),
         ("kind: pair\nregex: (", "is refused"),
         ("any: 3", "is refused"),
+        ("regex: create", "fits nodes of any kind"),
+        ("pattern: $A", "fits nodes of any kind"),
+        ("any: [{kind: pair}, {regex: a}]", "fits nodes of any kind"),
+        ("not: {kind: pair}", "fits nodes of any kind"),
+        ("inside: {kind: pair}", "fits nodes of any kind"),
         ("pattern: {}", "is refused"),
     ],
 )
