@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,6 +28,9 @@ MAX_DEPTH = 200
 """Elements of XML inside one another."""
 
 _BLOCK_BYTES = 1 << 20
+_ROOT = re.compile(
+    r"(?>\s+|<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>\[]*(?:\[[^\]]*\]\s*)?>)*+<(?:[\w.-]+:)?([\w.-]+)[\s/>]", re.DOTALL
+)
 _DIGITS = re.compile(r"[0-9]{9,16}(\.[0-9]{1,9})?")
 
 
@@ -46,6 +49,12 @@ class Source:
     def beginning(self) -> str:
         """The head as text, without a byte order mark and white space in front."""
         return self.head.decode("utf-8-sig", "replace").lstrip()
+
+    @property
+    def xml_root(self) -> str:
+        """The name of the root element without its namespace, by the head alone; empty for what is no XML."""
+        found = _ROOT.match(self.beginning)
+        return found[1] if found else ""
 
     def content(self, at_most: int = MAX_DOCUMENT_BYTES) -> bytes:
         """All of it. Raises Malformed when it is longer than `at_most` bytes."""
@@ -178,6 +187,33 @@ def lines_of(stream: BinaryIO, source: Source) -> Iterator[bytes]:
 
 def _refuse_constant(text: str) -> None:
     raise ValueError(f"{text} is no number")
+
+
+def local_name(element: Element) -> str:
+    """The name of an element without its namespace."""
+    return str(element.tag).rpartition("}")[2]
+
+
+def mapping(value: object, source: Source, what: str) -> Mapping[str, Any]:
+    """A mapping of JSON. Raises Malformed naming `what` it should have been."""
+    if not isinstance(value, Mapping):
+        raise source.malformed(f"{what} is {type(value).__name__}, expected a mapping")
+    return value
+
+
+def list_in(holder: Mapping[str, Any], key: str, source: Source) -> list[Any]:
+    """The list under a key of a mapping of JSON; an empty one where there is none. Raises Malformed."""
+    found = holder.get(key)
+    if found is None:
+        return []
+    if not isinstance(found, list):
+        raise source.malformed(f"{key} is {type(found).__name__}, expected a list")
+    return found
+
+
+def text_of(value: object) -> str:
+    """A text of JSON, or an empty one for anything else."""
+    return value if isinstance(value, str) else ""
 
 
 def number(value: object, source: Source, what: str) -> float:

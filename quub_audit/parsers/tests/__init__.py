@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from quub_audit.facts.artifacts import TestReport
 from quub_audit.parsers.source import Format, Source, read_as
+from quub_audit.parsers.tests.junit import JUNIT
+from quub_audit.parsers.tests.playwright import PLAYWRIGHT
 
-FORMATS: tuple[Format[tuple[TestReport, ...]], ...] = ()
+FORMATS: tuple[Format[tuple[TestReport, ...]], ...] = (JUNIT, PLAYWRIGHT)
 """Asked in this order; the first that knows a report reads it."""
 
 
