@@ -9,9 +9,10 @@ from __future__ import annotations
 import io
 import lzma
 import re
+import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -61,8 +62,24 @@ class Kept:
     """Of the run that made it, where CI says so."""
 
 
-Store = Callable[[Artifact], tuple[Kept, ...]]
-"""Finds the files of an artifact. Raises Absent when there are none, Malformed, TimedOut, and what CI answers."""
+Store = Callable[[Artifact, str], AbstractContextManager[tuple[Kept, ...]]]
+"""Finds the files of an artifact, by the commit that they have to be of; they can be opened until the context ends.
+
+Raises Absent when there are none, Malformed, TimedOut, and what CI answers.
+"""
+
+
+def by_commit(artifact: Artifact, commit: str) -> AbstractContextManager[tuple[Kept, ...]]:
+    """The store of CI. Raises Absent where the audited commit is not known, by which everything is found there."""
+    from quub_audit.connectors.artifacts_github import kept_by_github
+    from quub_audit.connectors.artifacts_gitlab import kept_by_gitlab
+
+    if artifact.pipeline is None:
+        raise ValueError(f"{artifact} is kept on this machine")
+    if not commit:
+        raise Absent(f"{artifact}: the audited commit is not known", next_step="give --commit")
+    kept_by = {"github": kept_by_github, "gitlab": kept_by_gitlab}[artifact.pipeline.provider]
+    return kept_by(artifact, artifact.pipeline, commit)
 
 
 def on_this_machine(dated: Callable[[Path], datetime | None]) -> Store:
@@ -78,8 +95,9 @@ def on_this_machine(dated: Callable[[Path], datetime | None]) -> Store:
             dated_by="history" if committed_at else "file",
         )
 
-    def find(artifact: Artifact) -> tuple[Kept, ...]:
-        return tuple(kept(file) for file in find_files(artifact.files, target=str(artifact), key="files"))
+    @contextmanager
+    def find(artifact: Artifact, commit: str) -> Iterator[tuple[Kept, ...]]:
+        yield tuple(kept(file) for file in find_files(artifact.files, target=str(artifact), key="files"))
 
     return find
 
@@ -148,11 +166,8 @@ class ArtifactsConnector:
         self, artifact: Artifact, what: str, read: Callable[[Source], tuple[R, ...]], fresh: Freshness
     ) -> tuple[R, ...]:
         def find() -> tuple[R, ...]:
-            return tuple(
-                _completed(report, kept, artifact)
-                for kept in self._store_of(artifact)(artifact)
-                for report in _read(kept, read)
-            )
+            with self._store_of(artifact)(artifact, self._commit_of(artifact)) as files:
+                return tuple(_completed(report, kept, artifact) for kept in files for report in _read(kept, read))
 
         try:
             reports = self._ledger.ask(Question.about("artifacts", artifact.name, what, {"of": artifact.files}), find)
@@ -253,6 +268,6 @@ def _reading(name: str) -> Iterator[None]:
     """Whatever the disk or a compressed stream comes up with, in words."""
     try:
         yield
-    except (NotRead, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+    except (NotRead, OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
         words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise Malformed(f"{name} cannot be read: {words}") from error

@@ -10,17 +10,15 @@ import time
 import urllib.parse
 from collections.abc import Iterator, Mapping
 
-from quub_audit.connectors.identity_http import Ask, Reply, one_line, origin_of, send
+from quub_audit.connectors.identity_http import Ask, Reply, pages, send
 from quub_audit.connectors.identity_openid import unexpected
 from quub_audit.errors import Absent, Denied, Malformed, Reportable, Throttled
 from quub_audit.facts.identity import Organisation
 from quub_audit.model.environment import IdentityProvider
 
 API = "https://api.github.com"
-MAX_PAGES = 200
 OWNER = "read:org of an organisation owner"
 
-_NEXT = re.compile(r'<([^<>]{1,2000})>\s*;[^,]*\brel="next"')
 _LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,98}[A-Za-z0-9])?(?:\[bot\])?")
 
 
@@ -50,30 +48,12 @@ def organisation(provider: IdentityProvider) -> Organisation:
 
 def _logins(provider: IdentityProvider, url: str) -> Iterator[str]:
     """Every login of a list, page after page; pages are followed within the same list alone."""
-    start = url
-    seen = {url}
-    for _ in range(MAX_PAGES):
-        reply = _get(provider, url)
+    for reply in pages(lambda page: _get(provider, page), url):
         for row in reply.rows():
             login = row.get("login")
             if not isinstance(login, str) or not _LOGIN.fullmatch(login):
                 raise Malformed(f"{provider}: {reply.asked} lists a member without a login")
             yield login
-        found = _NEXT.search(reply.headers.get("link", ""))
-        if found is None:
-            return
-        url = _next(provider, start, found[1])
-        if url in seen:
-            raise Malformed(f"{provider}: the pages of {reply.asked} go round in a circle")
-        seen.add(url)
-    raise Malformed(f"{provider}: {start.partition('?')[0]} has more than {MAX_PAGES} pages")
-
-
-def _next(provider: IdentityProvider, start: str, url: str) -> str:
-    """GitHub names the organisation by its number in links: the host must be the same, the path may differ."""
-    if origin_of(url) != origin_of(start):
-        raise Malformed(f"{provider}: the next page is at another host, {one_line(url.partition('?')[0], 80)}")
-    return url
 
 
 def _get(provider: IdentityProvider, url: str) -> Reply:
@@ -110,12 +90,8 @@ def _error(provider: IdentityProvider, reply: Reply) -> Reportable:
 
 
 def _forbidden(provider: IdentityProvider, reply: Reply) -> Reportable:
-    said = _message(reply).lower()
-    if reply.headers.get("x-ratelimit-remaining") == "0" or "rate limit" in said or "retry-after" in reply.headers:
-        return Throttled(
-            f"{provider}: {reply.asked} was put off by GitHub's rate limit{_until(reply.headers)}",
-            next_step="run again then, or give it a token of its own",
-        )
+    if is_put_off(reply):
+        return put_off(reply)
     if "x-github-sso" in reply.headers:
         return Denied(
             f"{provider}: the token is not authorised for the single sign-on of {provider.organisation}",
@@ -126,6 +102,20 @@ def _forbidden(provider: IdentityProvider, reply: Reply) -> Reportable:
         f"{provider}: {reply.asked} was denied to the token",
         permission=OWNER,
         next_step="give it the token of an owner, with read:org (or Members: read)",
+    )
+
+
+def is_put_off(reply: Reply) -> bool:
+    """Whether a 403 of GitHub only means that too much was asked."""
+    said = _message(reply).lower()
+    return reply.headers.get("x-ratelimit-remaining") == "0" or "rate limit" in said or "retry-after" in reply.headers
+
+
+def put_off(reply: Reply) -> Throttled:
+    """The error for it, with the time that is to pass."""
+    return Throttled(
+        f"{reply.subject}: {reply.asked} was put off by GitHub's rate limit{_until(reply.headers)}",
+        next_step="run again then, or give it a token of its own",
     )
 
 

@@ -1,7 +1,7 @@
 """One request to a declared server with its credential: over TLS that is verified, bounded, followed nowhere else.
 
-- Plain HTTP goes to loopback alone. A redirect is an error that names where it leads: a credential goes where it was
-  meant to go.
+- Plain HTTP goes to loopback alone. A redirect is an error that names where it leads, unless the question wants to know
+  it: a credential goes where it was meant to go.
 - `connect_to` stands for the host of the issuer (or of `admin_url` where there is no issuer); other hosts, such as
   that of a `jwks_uri`, are connected to by their own names.
 """
@@ -14,7 +14,7 @@ import re
 import socket
 import time
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from quub_audit.errors import Malformed, Refused, Reportable, Throttled, TimedOu
 from quub_audit.model.environment import (
     AlertmanagerServer,
     ApmBackend,
+    Artifact,
     ErrorTracker,
     IdentityProvider,
     PrometheusServer,
@@ -49,10 +50,13 @@ TRANSIENT_STATUSES = (429, 502, 503, 504)
 _TOLD_TO_WAIT = ("retry-after", "x-ratelimit-reset", "x-sentry-rate-limit-reset")
 USER_AGENT = f"quub-audit/{__version__} (+readiness audit)"
 
+MAX_PAGES = 200
+
+_NEXT = re.compile(r'<([^<>]{1,2000})>\s*;[^,]*\brel="next"')
 _HOST_NAME = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
 
 
-Server = IdentityProvider | PrometheusServer | AlertmanagerServer | ApmBackend | ErrorTracker
+Server = IdentityProvider | PrometheusServer | AlertmanagerServer | ApmBackend | ErrorTracker | Artifact
 """Whoever may be asked: targets with a name, a kind and a `ca_file`."""
 
 
@@ -68,6 +72,11 @@ class Ask:
     attempts: int = ATTEMPTS
     """1 for what must not be sent twice."""
     max_body_bytes: int = 1024 * 1024
+    into: Callable[[bytes], None] | None = None
+    """Takes the body of a 200 piece by piece; the reply then has none."""
+    timeout_s: float = EXCHANGE_TIMEOUT_S
+    wants_redirect: bool = False
+    """Whether a redirect is a reply."""
 
     @property
     def method(self) -> str:
@@ -82,7 +91,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What came back; never a redirect."""
+    """What came back; a redirect only where it was wanted."""
 
     subject: str
     asked: str
@@ -135,6 +144,29 @@ def send(ask: Ask) -> Reply:
         count_attempts(attempt + 1)
         time.sleep(pause_s)
     raise AssertionError("unreachable: the last attempt answers or raises")
+
+
+def pages(get: Callable[[str], Reply], url: str) -> Iterator[Reply]:
+    """The reply to every page of a list, by the links to the next (RFC 8288), which must stay at the same host.
+
+    Raises what `get` raises; Malformed for a link that leads elsewhere or round in a circle, and for too many pages.
+    """
+    origin = origin_of(url)
+    seen: set[str] = set()
+    while len(seen) < MAX_PAGES:
+        seen.add(url)
+        reply = get(url)
+        yield reply
+        found = _NEXT.search(reply.headers.get("link", ""))
+        if found is None:
+            return
+        url = found[1]
+        if origin_of(url) != origin:
+            where = one_line(url.partition("?")[0], 80)
+            raise Malformed(f"{reply.subject}: the next page is at another host, {where}")
+        if url in seen:
+            raise Malformed(f"{reply.subject}: the pages of {reply.asked} go round in a circle")
+    raise Malformed(f"{reply.subject}: {reply.asked} has more than {MAX_PAGES} pages")
 
 
 def one_line(text: object, longest: int = 160) -> str:
@@ -220,7 +252,7 @@ def _exchange(ask: Ask, connection: socket.socket, place: str, *, host: str, por
     try:
         trust = _trust(ask.provider) if is_tls else None
         request = _request(ask, place, host=host, port=port, is_tls=is_tls)
-        raw = exchange(connection, request, trust, timeout_s=seconds_left(EXCHANGE_TIMEOUT_S))
+        raw = exchange(connection, request, trust, timeout_s=seconds_left(ask.timeout_s))
     except NoAnswer as silence:
         raise silence.error from silence.__cause__
     finally:
@@ -228,10 +260,10 @@ def _exchange(ask: Ask, connection: socket.socket, place: str, *, host: str, por
     headers: dict[str, str] = {}
     for name, value in raw.headers:
         headers.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
-    if 300 <= raw.status < 400:
+    if 300 <= raw.status < 400 and not ask.wants_redirect:
         raise _redirected(ask, raw.status, headers.get("location", ""))
     if raw.is_cut:
-        raise Malformed(f"{ask.provider}: the answer to {ask.shown} is longer than {len(raw.body)} bytes")
+        raise Malformed(f"{ask.provider}: the answer to {ask.shown} is longer than {ask.max_body_bytes} bytes")
     return Reply(subject=str(ask.provider), asked=ask.shown, status=raw.status, headers=headers, body=raw.body)
 
 
@@ -263,6 +295,7 @@ def _request(ask: Ask, place: str, *, host: str, port: int, is_tls: bool) -> Req
         headers=tuple(headers.items()),
         content=content,
         max_body_bytes=ask.max_body_bytes,
+        into=ask.into,
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import socket
 import ssl
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +55,8 @@ class Request:
     """The body, where there is one."""
     max_body_bytes: int = MAX_BODY_BYTES
     """The longest body that is read. Of the whole connection, with headers and frames, four times as much is."""
+    into: Callable[[bytes], None] | None = None
+    """Takes the body of a 200 piece by piece, which the answer then does not hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,16 +124,19 @@ def _exchange(stream: _Stream, request: Request, trust: ssl.SSLContext | None) -
     headers = [(name.encode("ascii"), value.encode("ascii")) for name, value in request.headers]
     with connection, connection.stream(request.method, url, headers=headers, content=request.content or None) as answer:
         body = bytearray()
+        take = request.into if request.into is not None and answer.status == 200 else body.extend
+        received = 0
         if answer.status != 101:
             for chunk in answer.iter_stream():
-                body += chunk
-                if len(body) > request.max_body_bytes:
+                received += len(chunk)
+                take(chunk)
+                if received > request.max_body_bytes:
                     break
         return RawAnswer(
             status=answer.status,
             headers=tuple(answer.headers),
             body=bytes(body[: request.max_body_bytes]),
-            is_cut=len(body) > request.max_body_bytes,
+            is_cut=received > request.max_body_bytes,
         )
 
 

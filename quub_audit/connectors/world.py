@@ -255,7 +255,7 @@ class World:
         return TelemetryConnector(targets, self.ledger, self.redactor, at=self._clock.now())
 
     def _build_artifacts(self) -> Any:
-        from quub_audit.connectors.artifacts import ArtifactsConnector, on_this_machine
+        from quub_audit.connectors.artifacts import ArtifactsConnector, by_commit, on_this_machine
 
         checkouts: Any = self.connector(Repositories)
         store = on_this_machine(checkouts.committed_at)
@@ -265,7 +265,7 @@ class World:
             self.redactor,
             at=self._clock.now(),
             commit_of=self._commit_for,
-            store_of=lambda artifact: store,
+            store_of=lambda artifact: by_commit if artifact.pipeline else store,
         )
 
     def _log_pages(self, region: Region, **parameters: Any) -> Iterator[Mapping[str, Any]]:

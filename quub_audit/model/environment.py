@@ -432,6 +432,11 @@ class Artifact:
     pipeline: Pipeline | None = None
     """On this machine when None."""
 
+    @property
+    def ca_file(self) -> str:
+        """PEM bundle that signs the chain of its pipeline; the public roots when empty."""
+        return self.pipeline.ca_file if self.pipeline else ""
+
     def __str__(self) -> str:
         return self.name
 

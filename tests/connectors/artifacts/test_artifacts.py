@@ -4,7 +4,8 @@ import bz2
 import gzip
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -163,9 +164,10 @@ def test_what_the_store_of_a_pipeline_says_counts_before_the_configuration(
 ) -> None:
     path = Path(write(""))
 
-    def store(artifact: Artifact) -> tuple[Kept, ...]:
+    @contextmanager
+    def store(artifact: Artifact, commit: str) -> Iterator[tuple[Kept, ...]]:
         made_at = NOW - timedelta(hours=2)
-        return (Kept(name="run 1", open=lambda: path.open("rb"), made_at=made_at, dated_by="pipeline", commit=OTHER),)
+        yield (Kept(name="run 1", open=lambda: path.open("rb"), made_at=made_at, dated_by="pipeline", commit=OTHER),)
 
     with pytest.raises(Stale, match="run 1 is of commit bbbb"):
         ask(unit("*"), store=store)
@@ -198,7 +200,8 @@ def test_a_file_that_git_brought_is_as_old_as_its_commit_and_another_as_the_disk
     world = World(environment, at=NOW)
     try:
         store = world.connector(Artifacts)._store_of(unit())  # type: ignore[attr-defined]
-        kept = {Path(each.name).name: each for each in store(unit(str(checkout / "*.json")))}
+        with store(unit(str(checkout / "*.json")), COMMIT) as files:
+            kept = {Path(each.name).name: each for each in files}
     finally:
         world.close()
 
