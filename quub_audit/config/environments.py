@@ -36,6 +36,7 @@ from quub_audit.config.targets import (
     QuubEntry,
     RepositoryEntry,
     SecretEntry,
+    TestingEntry,
     VaultEntry,
 )
 from quub_audit.config.tree import Expanded, File, Listing, Node, Scalar, Table, child, children, plain, read_file
@@ -47,10 +48,12 @@ from quub_audit.model.environment import (
     Artifact,
     BackupBucket,
     Cache,
+    CriticalPath,
     Database,
     Endpoint,
     Environment,
     ErrorTracker,
+    Flow,
     IdentityProvider,
     LogSource,
     NotApplicable,
@@ -61,6 +64,7 @@ from quub_audit.model.environment import (
     Repository,
     SecretReference,
     TestClient,
+    Testing,
     VaultServer,
 )
 
@@ -200,6 +204,8 @@ def _smallest_optional(steps: Steps) -> Steps | None:
     names = [step for step in steps[1:] if isinstance(step, str)]
     if steps[0] in required and names and names[0] in required[str(steps[0])]:
         return steps[: steps.index(names[0])]
+    if steps[0] == "testing":
+        return steps[:3]
     if steps[0] in ("repositories", "logs", "backups", "not_applicable"):
         return steps[:2]
     if "test_client" in steps:
@@ -282,6 +288,7 @@ class _Builder:
                 self._artifact(name, index, each, node)
                 for index, each in enumerate(self._named(name, node, "artifacts", entry.artifacts))
             ),
+            testing=self._testing(name, entry.testing or TestingEntry(), node),
             not_applicable=tuple(NotApplicable(item=each.item, reason=each.reason) for each in entry.not_applicable),
         )
 
@@ -442,12 +449,7 @@ class _Builder:
         )
 
     def _artifact(self, environment: str, index: int, entry: ArtifactEntry, node: Node) -> Artifact:
-        names = _names(node, "repositories", environment)
-        if entry.repository and entry.repository not in names:
-            steps: Steps = ("artifacts", index, "repository")
-            near = nearest(entry.repository, names) or (f", expected {listed(names)}" if names else "")
-            text = f"there is no such target under `repositories`{near}"
-            self.mistakes.add(place_of(node, *steps), (environment, *steps), text)
+        self._require_repository(environment, entry.repository, ("artifacts", index, "repository"), node)
         files = entry.files if entry.pipeline else self._globs(entry.files)
         return Artifact(
             name=entry.name,
@@ -457,6 +459,24 @@ class _Builder:
             commit=entry.commit,
             pipeline=self._pipeline(entry.pipeline) if entry.pipeline else None,
         )
+
+    def _testing(self, environment: str, entry: TestingEntry, node: Node) -> Testing:
+        for index, path in enumerate(entry.critical_paths):
+            steps: Steps = ("testing", "critical_paths", index, "repository")
+            self._require_repository(environment, path.repository, steps, node)
+        return Testing(
+            critical_paths=tuple(
+                CriticalPath(id=path.id, files=path.files, repository=path.repository) for path in entry.critical_paths
+            ),
+            flows=tuple(Flow(id=flow.id, title=flow.title) for flow in entry.flows),
+        )
+
+    def _require_repository(self, environment: str, wanted: str, steps: Steps, node: Node) -> None:
+        names = _names(node, "repositories", environment)
+        if wanted and wanted not in names:
+            near = nearest(wanted, names) or (f", expected {listed(names)}" if names else "")
+            text = f"there is no such target under `repositories`{near}"
+            self.mistakes.add(place_of(node, *steps), (environment, *steps), text)
 
     def _pipeline(self, entry: PipelineEntry) -> Pipeline:
         return Pipeline(

@@ -129,6 +129,14 @@ Commit = Annotated[
         "${GITHUB_SHA:-}",
     ),
 ]
+PathGlob = Annotated[
+    str,
+    written(
+        r"[^!#\s\x00-\x1f\x7f/][^\x00-\x1f\x7f\\]*",
+        "a glob of paths in the repository such as src/orders/**",
+        "src/orders/**",
+    ),
+]
 BucketName = Annotated[
     str, written(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the name of a bucket such as orders-dumps", "orders-dumps")
 ]
@@ -589,6 +597,47 @@ class ArtifactEntry(Strict):
         return self
 
 
+class CriticalPathEntry(Strict):
+    """Code that must not fail unnoticed, as files of a repository."""
+
+    id: Name
+    """Tests name it by the tag `@critical:ID`."""
+    files: Annotated[tuple[PathGlob, ...], Field(min_length=1), Distinct]
+    """Globs of paths in the repository, in gitignore syntax; each has to match a file."""
+    repository: Name = ""
+    """The name of the repository that holds them; the first one when empty."""
+
+
+class FlowEntry(Strict):
+    """What a user does from one end to the other."""
+
+    id: Name
+    """Tests name it by the tag `@flow:ID`."""
+    title: Line = ""
+
+
+class TestingEntry(Strict):
+    """What has to be tested, whatever else is."""
+
+    critical_paths: Annotated[tuple[CriticalPathEntry, ...], Field(min_length=1)] = ()
+    """Code that must not fail unnoticed: placing an order, signing in, settling."""
+    flows: Annotated[tuple[FlowEntry, ...], Field(min_length=1)] = ()
+    """What a user does from one end to the other: deposits, withdraws."""
+
+    @model_validator(mode="after")
+    def _has_each_once(self) -> TestingEntry:
+        listings: tuple[tuple[str, tuple[CriticalPathEntry | FlowEntry, ...]], ...] = (
+            ("critical_paths", self.critical_paths),
+            ("flows", self.flows),
+        )
+        for key, entries in listings:
+            ids = [entry.id for entry in entries]
+            for index, each in enumerate(ids):
+                if each in ids[:index]:
+                    raise contradiction("the id is there twice, expected each once", key, index, "id")
+        return self
+
+
 def _refuse_plaintext(is_tls: bool, said: set[str], hosts: tuple[str, ...]) -> None:
     if is_tls:
         return
@@ -663,6 +712,8 @@ class EnvironmentEntry(Strict):
     """Where errors of the service are collected."""
     artifacts: Annotated[tuple[ArtifactEntry, ...], Field(min_length=1)] = ()
     """What the pipeline made: results of tests, coverage, load tests, scans."""
+    testing: TestingEntry | None = None
+    """What has to be tested, whatever else is."""
     not_applicable: tuple[NotApplicableEntry, ...] = ()
     """Items that do not apply here."""
 

@@ -442,6 +442,47 @@ class Artifact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CriticalPath:
+    """Code that must not fail unnoticed: placing an order, signing in, settling."""
+
+    kind: ClassVar[str] = "testing"
+    grade: ClassVar[Grade] = Grade.ARTIFACT
+    id: str
+    """Tests name it by the tag `@critical:ID`."""
+    files: tuple[str, ...]
+    """Globs of paths in the repository, in gitignore syntax."""
+    repository: str = ""
+    """The name of the repository that holds them; the first one when empty."""
+
+    def __str__(self) -> str:
+        return self.id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow:
+    """What a user does from one end to the other: deposits, withdraws."""
+
+    kind: ClassVar[str] = "testing"
+    grade: ClassVar[Grade] = Grade.ARTIFACT
+    id: str
+    """Tests name it by the tag `@flow:ID`."""
+    title: str = ""
+
+    def __str__(self) -> str:
+        return self.id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Testing:
+    """What has to be tested, whatever else is."""
+
+    __test__ = False
+
+    critical_paths: tuple[CriticalPath, ...] = ()
+    flows: tuple[Flow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NotApplicable:
     """The environment's word that an item does not apply, with its reason."""
 
@@ -476,6 +517,7 @@ class Environment:
     apm: tuple[ApmBackend, ...] = ()
     error_tracking: tuple[ErrorTracker, ...] = ()
     artifacts: tuple[Artifact, ...] = ()
+    testing: Testing = Testing()
     not_applicable: tuple[NotApplicable, ...] = ()
     siblings: tuple[Environment, ...] = ()
 
@@ -498,6 +540,7 @@ class Environment:
             "apm": bool(self.apm),
             "error_tracking": bool(self.error_tracking),
             "artifacts": bool(self.artifacts),
+            "testing": bool(self.testing.critical_paths or self.testing.flows),
         }
         return frozenset(kind for kind, is_there in declared.items() if is_there)
 

@@ -19,12 +19,15 @@ from quub_audit.model.environment import (
     ApmBackend,
     BackupBucket,
     Cache,
+    CriticalPath,
     Database,
     ErrorTracker,
+    Flow,
     IdentityProvider,
     LogSource,
     PrometheusServer,
     Region,
+    Testing,
 )
 from quub_audit.model.environment import TestClient as ProbeClient
 from quub_audit.registry import Registry
@@ -36,7 +39,7 @@ AWS = """\
         account_id: "111122223333"
         regions: [eu-central-1]
 """
-KNOWN = "alertmanager, apm, artifacts, aws, backups, caches, databases, endpoints, error_tracking, identity or 7 more"
+KNOWN = "alertmanager, apm, artifacts, aws, backups, caches, databases, endpoints, error_tracking, identity or 8 more"
 
 
 def below(text: str) -> str:
@@ -502,6 +505,36 @@ error_tracking:
             "environments.yaml:15:9: production.error_tracking[1].organisation: missing, expected a name of letters, digits, dots and hyphens",
         ],
     ),
+    "what has to be tested": (
+        below(
+            """
+testing:
+  critical_paths:
+    - {id: order, files: [/src/orders, "!src"], repository: app}
+    - {id: order, files: []}
+"""
+        ),
+        [
+            'environments.yaml:7:31: production.testing.critical_paths[0].files[0]: "/src/orders", expected a glob of paths in the repository such as src/orders/**',
+            'environments.yaml:7:44: production.testing.critical_paths[0].files[1]: "!src", expected a glob of paths in the repository such as src/orders/**',
+            "environments.yaml:8:23: production.testing.critical_paths[1].files: an empty list, expected a list of texts, at least one",
+        ],
+    ),
+    "what has to be tested of no repository": (
+        below(
+            """
+testing:
+  critical_paths: [{id: order, files: [src], repository: app}]
+"""
+        ),
+        [
+            "environments.yaml:6:62: production.testing.critical_paths[0].repository: there is no such target under `repositories`"
+        ],
+    ),
+    "a flow twice": (
+        below("testing: {flows: [{id: withdraw}, {id: withdraw}]}"),
+        ["environments.yaml:5:44: production.testing.flows[1].id: the id is there twice, expected each once"],
+    ),
     "a depth of no commits": (
         below("repositories: [{name: r, path: ., history_depth: 0}]"),
         [
@@ -662,6 +695,9 @@ environments:
       - {name: local, type: tempo, url: "http://tempo.internal:3200", service: orders}
     error_tracking:
       - {name: sentry, url: "https://sentry.test/", organisation: orders, project: api, token: "${SENTRY}"}
+    testing:
+      critical_paths: [{id: order, files: [src/orders/**], repository: app}, {id: login, files: [src/auth.ts]}]
+      flows: [{id: withdraw, title: Withdraw to a bank account}, {id: deposit}]
     not_applicable:
       - {item: security.network.ddos-protection, reason: it faces no network at all}
 """
@@ -679,8 +715,15 @@ environments:
     assert environment.kinds == {
         *("quub", "aws", "endpoints", "vault", "repositories"),
         *("identity", "logs", "backups", "databases", "caches"),
-        *("prometheus", "alertmanager", "apm", "error_tracking"),
+        *("prometheus", "alertmanager", "apm", "error_tracking", "testing"),
     }
+    assert environment.testing == Testing(
+        critical_paths=(
+            CriticalPath(id="order", files=("src/orders/**",), repository="app"),
+            CriticalPath(id="login", files=("src/auth.ts",)),
+        ),
+        flows=(Flow(id="withdraw", title="Withdraw to a bank account"), Flow(id="deposit")),
+    )
     assert (main.profile, main.external_id, main.endpoint_url) == ("audit", "orders", "http://127.0.0.1:5000")
     assert main.read_secret_values
     assert not logs.read_secret_values

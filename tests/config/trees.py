@@ -146,6 +146,10 @@ EXAMPLE: dict[str, Any] = {
                     "ca_file": "ca.pem",
                 }
             ],
+            "testing": {
+                "critical_paths": [{"id": "order", "files": ["src/orders/**"]}],
+                "flows": [{"id": "withdraw", "title": "Withdraw"}],
+            },
             "not_applicable": [{"item": "security.network.ddos-protection", "reason": "it faces no network at all"}],
         },
         "staging": {"stage": "staging", "endpoints": [{"name": "api", "url": "https://staging.orders.test"}]},
