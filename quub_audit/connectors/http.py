@@ -151,7 +151,7 @@ class HttpConnector:
         ip, port = split_host_port(chosen, endpoint.port)
         peer = _Peer(
             subject=endpoint.name,
-            host=_ascii_host(endpoint.host),
+            host=ascii_host(endpoint.host),
             port=endpoint.port,
             address=ip,
             address_port=port,
@@ -181,7 +181,7 @@ class HttpConnector:
         def find() -> HttpAnswer | Reach:
             peer = _Peer(
                 subject=endpoint.name,
-                host=_ascii_host(endpoint.host),
+                host=ascii_host(endpoint.host),
                 port=80,
                 address=self._resolve(endpoint.name, host)[0],
                 address_port=port,
@@ -192,8 +192,8 @@ class HttpConnector:
         question = Question.about(
             "http",
             endpoint.name,
-            f"plain {name} {_shown(path)}",
-            {"host": endpoint.host, "at": join_host_port(host, port), **_query_mark(path)},
+            f"plain {name} {shown_path(path)}",
+            {"host": endpoint.host, "at": join_host_port(host, port), **query_mark(path)},
         )
         return self._ledger.ask(question, find)
 
@@ -210,7 +210,7 @@ class HttpConnector:
             )
         about = {"at": quub.api_connect_to, "key": str(key) if key else "", "store": repr(key)}
         named = f"with {key}" if key else "with a made-up key"
-        question = Question.about("http", str(quub), f"GET {_shown(quub.probe_path)} {named}", about)
+        question = Question.about("http", str(quub), f"GET {shown_path(quub.probe_path)} {named}", about)
         return self._ledger.ask(question, lambda: self._try_key(quub, key))
 
     # How a server is asked
@@ -242,7 +242,7 @@ class HttpConnector:
         """At most `ATTEMPTS` exchanges. Raises NoAnswer where only plain HTTP was spoken, its error otherwise."""
         from quub_audit.connectors.wire import NoAnswer
 
-        _strike_query(self._sealer, path)
+        strike_query(self._sealer, path)
         request = _make_request(peer, method, path, headers)
         for attempt in range(1, ATTEMPTS + 1):
             is_last = attempt == ATTEMPTS
@@ -276,7 +276,7 @@ class HttpConnector:
         headers = tuple((_text(name).lower(), _text(value)) for name, value in raw.headers)
         body, is_cut = _read_body(f"{peer.subject}: {peer.place}", headers, raw)
         return HttpAnswer(
-            url=f"{peer.origin}{_shown(path)}",
+            url=f"{peer.origin}{shown_path(path)}",
             address=peer.place,
             status=raw.status,
             headers=tuple(header for header in headers if header[0] != "set-cookie"),
@@ -304,12 +304,14 @@ class HttpConnector:
             return resolve(host, timeout_s=seconds_left(RESOLVE_TIMEOUT_S))
 
     def _question(self, peer: _Peer, method: str, path: str) -> Question:
-        about = {"origin": peer.origin, "at": peer.place, **_query_mark(path)}
-        return Question.about("http", peer.subject, f"{method} {_shown(path)}", about)
+        about = {"origin": peer.origin, "at": peer.place, **query_mark(path)}
+        return Question.about("http", peer.subject, f"{method} {shown_path(path)}", about)
 
     # How a key is tried
 
     def _try_key(self, quub: Quub, key: SecretReference | None) -> int:
+        from quub_audit.connectors.wire import verified_trust
+
         try:
             url = urllib.parse.urlsplit(quub.api_url)
             port = url.port or 443
@@ -322,18 +324,18 @@ class HttpConnector:
         host, address_port = split_host_port(quub.api_connect_to or join_host_port(url.hostname, port), port)
         peer = _Peer(
             subject=str(quub),
-            host=_ascii_host(url.hostname),
+            host=ascii_host(url.hostname),
             port=port,
             address=self._resolve(str(quub), host)[0],
             address_port=address_port,
             is_tls=True,
         )
-        trust = _verified_trust(quub)
+        trust = verified_trust(str(quub), quub.ca_file, "quub")
         path = f"{url.path.rstrip('/')}/{quub.probe_path.lstrip('/')}"
         fields = _credential(quub, key, self._secret_values(key)) if key else _made_up_credential()
         for value in fields.values():
             self._sealer.redactor.add(value)
-        return self._ask(peer, "GET", path, _sign(fields, "GET", _target(path)), trust).status
+        return self._ask(peer, "GET", path, _sign(fields, "GET", target_of(path)), trust).status
 
 
 @contextlib.contextmanager
@@ -368,14 +370,14 @@ def _make_request(peer: _Peer, method: str, path: str, headers: Mapping[str, str
         method=method,
         is_tls=peer.is_tls,
         host=peer.host,
-        target=_target(path),
+        target=target_of(path),
         headers=tuple(sent.items()),
     )
 
 
 def _upgrade_headers(endpoint: Endpoint) -> Mapping[str, str]:
     """RFC 6455, section 4.1; the origin is the service's own, which is the one that a server admits if any."""
-    host = _ascii_host(endpoint.host)
+    host = ascii_host(endpoint.host)
     return {
         "Connection": "Upgrade",
         "Upgrade": "websocket",
@@ -385,33 +387,34 @@ def _upgrade_headers(endpoint: Endpoint) -> Mapping[str, str]:
     }
 
 
-def _target(path: str) -> str:
+def target_of(path: str) -> str:
     """Path and query for the request line: what may not stand there is percent-encoded, a fragment is left out."""
     whole = path.partition("#")[0]
     rooted = whole if whole.startswith("/") else f"/{whole}"
     return urllib.parse.quote(rooted, safe="/%:@!$&'()*+,;=-._~?")
 
 
-def _shown(path: str) -> str:
+def shown_path(path: str) -> str:
     """The path without the values of its query."""
-    target, mark, query = _target(path).partition("?")
+    target, mark, query = target_of(path).partition("?")
     names = "&".join(f"{part.partition('=')[0]}=..." if "=" in part else "..." for part in query.split("&"))
     return f"{target}{mark}{names if mark else ''}"
 
 
-def _query_mark(path: str) -> Mapping[str, str]:
+def query_mark(path: str) -> Mapping[str, str]:
     """Tells queries apart in a question; 32 bits, too few to find a value by."""
-    query = _target(path).partition("?")[2]
+    query = target_of(path).partition("?")[2]
     return {"query": hashlib.sha256(query.encode()).hexdigest()[:8]} if query else {}
 
 
-def _strike_query(sealer: Sealer, path: str) -> None:
-    for name, value in urllib.parse.parse_qsl(_target(path).partition("?")[2]):
+def strike_query(sealer: Sealer, path: str) -> None:
+    """Strike the query's values under telling names from all outputs."""
+    for name, value in urllib.parse.parse_qsl(target_of(path).partition("?")[2]):
         if _TELLING.search(name):
             sealer.redactor.add(value)
 
 
-def _ascii_host(host: str) -> str:
+def ascii_host(host: str) -> str:
     """A name as DNS and TLS carry it. Raises Malformed for what is no name."""
     literal = as_literal(host)
     if literal:
@@ -496,18 +499,6 @@ def _text(value: bytes) -> str:
 
 
 # Keys
-
-
-def _verified_trust(quub: Quub) -> ssl.SSLContext:
-    import ssl
-
-    try:
-        return ssl.create_default_context(cafile=quub.ca_file or None)
-    except OSError as error:
-        raise Unreachable(
-            f"{quub}: the certificates in {quub.ca_file} cannot be read: {error}",
-            next_step="give quub.ca_file a PEM file",
-        ) from error
 
 
 def _credential(quub: Quub, key: SecretReference, values: Mapping[str, str]) -> Mapping[str, str]:

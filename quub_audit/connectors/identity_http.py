@@ -33,7 +33,6 @@ from quub_audit.model.environment import (
 )
 
 if TYPE_CHECKING:
-    import ssl
 
     from quub_audit.connectors.wire import Request
 
@@ -247,10 +246,11 @@ def _resolved(provider: Server, host: str) -> tuple[str, ...]:
 
 
 def _exchange(ask: Ask, connection: socket.socket, place: str, *, host: str, port: int, is_tls: bool) -> Reply:
-    from quub_audit.connectors.wire import NoAnswer, exchange
+    from quub_audit.connectors.wire import NoAnswer, exchange, verified_trust
 
+    provider = ask.provider
     try:
-        trust = _trust(ask.provider) if is_tls else None
+        trust = verified_trust(str(provider), provider.ca_file, f"{provider.kind}.{provider}") if is_tls else None
         request = _request(ask, place, host=host, port=port, is_tls=is_tls)
         raw = exchange(connection, request, trust, timeout_s=seconds_left(ask.timeout_s))
     except NoAnswer as silence:
@@ -306,18 +306,6 @@ def _content(ask: Ask) -> tuple[bytes, str]:
     if ask.document is not None:
         return json.dumps(ask.document).encode(), "application/json"
     return b"", ""
-
-
-def _trust(provider: Server) -> ssl.SSLContext:
-    import ssl
-
-    try:
-        return ssl.create_default_context(cafile=provider.ca_file or None)
-    except OSError as error:
-        raise Unreachable(
-            f"{provider}: the certificates in {provider.ca_file} cannot be read: {error}",
-            next_step=f"give {provider.kind}.{provider}.ca_file a PEM file",
-        ) from error
 
 
 def _redirected(ask: Ask, status: int, location: str) -> Reportable:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import random
-import ssl
 import threading
 import time
 import urllib.parse
@@ -301,15 +300,11 @@ class VaultConnector:
     def _client(self, server: VaultServer) -> httpx.Client:
         import httpx
 
+        from quub_audit.connectors.wire import verified_trust
+
         with self._lock:
             if server not in self._clients:
-                try:
-                    trust = ssl.create_default_context(cafile=server.ca_file or None)
-                except OSError as error:
-                    raise Unreachable(
-                        f"{server}: the certificates in {server.ca_file} cannot be read: {error}",
-                        next_step=f"give vault.{server}.ca_file a PEM file",
-                    ) from error
+                trust = verified_trust(str(server), server.ca_file, f"vault.{server}")
                 # A redirect would carry the token to whatever host a standby names; a proxy would see the address.
                 self._clients[server] = httpx.Client(verify=trust, follow_redirects=False, trust_env=False)
             return self._clients[server]

@@ -10,7 +10,8 @@ from __future__ import annotations
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,6 +82,20 @@ def open_trust() -> ssl.SSLContext:
     return context
 
 
+def verified_trust(subject: str, ca_file: str, key: str) -> ssl.SSLContext:
+    """TLS that verifies chain and name, by `ca_file` (declared as `key.ca_file`) or the public roots.
+
+    Raises Unreachable for a file that cannot be read.
+    """
+    try:
+        return ssl.create_default_context(cafile=ca_file or None)
+    except OSError as error:
+        raise Unreachable(
+            f"{subject}: the certificates in {ca_file} cannot be read: {error}",
+            next_step=f"give {key}.ca_file a PEM file",
+        ) from error
+
+
 def exchange(
     connection: socket.socket, request: Request, trust: ssl.SSLContext | None, *, timeout_s: float
 ) -> RawAnswer:
@@ -88,10 +103,21 @@ def exchange(
 
     Raises NoAnswer, NotTls, TimedOut, Unreachable (TLS came to no agreement), Malformed (broken or boundless).
     """
-    longest = 4 * request.max_body_bytes
-    stream = _Stream(connection, time.monotonic() + timeout_s, f"{request.subject}: {request.place}", longest)
-    try:
+    with conversation(connection, request, timeout_s=timeout_s) as stream:
         return _exchange(stream, request, trust)
+
+
+@contextmanager
+def conversation(connection: socket.socket, request: Request, *, timeout_s: float) -> Iterator[Stream]:
+    """The connection as a stream that ends after `timeout_s` seconds, or after four times the longest body.
+
+    What goes wrong inside is raised as `exchange` says it; an OSError with words of one's own counts as an answer that
+    broke off.
+    """
+    longest = 4 * request.max_body_bytes
+    stream = Stream(connection, time.monotonic() + timeout_s, f"{request.subject}: {request.place}", longest)
+    try:
+        yield stream
     except TimeoutError as error:
         done = "gave no complete answer" if stream.start else "took the connection and answered nothing"
         raise TimedOut(
@@ -114,7 +140,7 @@ def exchange(
         stream.close()
 
 
-def _exchange(stream: _Stream, request: Request, trust: ssl.SSLContext | None) -> RawAnswer:
+def _exchange(stream: Stream, request: Request, trust: ssl.SSLContext | None) -> RawAnswer:
     scheme = b"https" if request.is_tls else b"http"
     host = request.host.encode("ascii")
     url = httpcore.URL(scheme=scheme, host=host, port=None, target=request.target.encode("ascii"))
@@ -145,7 +171,7 @@ def ended_at_once(request: Request) -> NoAnswer:
     return NoAnswer(_no_answer(request, "Connection reset by peer", is_secure=False), is_transient=True)
 
 
-def _tls_error(request: Request, stream: _Stream, error: ssl.SSLError) -> Exception:
+def _tls_error(request: Request, stream: Stream, error: ssl.SSLError) -> Exception:
     reason = error.reason or str(error)
     if isinstance(error, ssl.SSLCertVerificationError):
         return Unreachable(
@@ -167,7 +193,7 @@ def _tls_error(request: Request, stream: _Stream, error: ssl.SSLError) -> Except
     )
 
 
-def _broken(request: Request, stream: _Stream, reason: str) -> Exception:
+def _broken(request: Request, stream: Stream, reason: str) -> Exception:
     """What a connection that ended, or an answer that cannot be read, amounts to: by what had come until then."""
     named = f"{request.subject}: {request.place}"
     if not stream.start:
@@ -199,12 +225,13 @@ def _word(text: str) -> str:
     return line if len(line) <= 120 else f"{line[:120]}..."
 
 
-class _Stream(httpcore.NetworkStream):
+class Stream(httpcore.NetworkStream):
     """A connection that ends at a moment, whatever the peer does, and yields so many bytes and no more."""
 
     def __init__(self, connection: socket.socket, ends_at: float, named: str, max_read_bytes: int) -> None:
         self._socket = connection
-        self._ends_at = ends_at
+        self.ends_at = ends_at
+        """Of the monotonic clock; reading and writing raise TimeoutError from then on."""
         self._named = named
         self._max_read_bytes = max_read_bytes
         self._bytes_read = 0
@@ -213,6 +240,7 @@ class _Stream(httpcore.NetworkStream):
         self.is_secure = False
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """At least one byte; none at the end."""
         self._set_timeout()
         received = self._socket.recv(max_bytes)
         self._bytes_read += len(received)
@@ -225,20 +253,23 @@ class _Stream(httpcore.NetworkStream):
         return received
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """All of it. Raises httpcore.WriteError where the peer has closed: it may have answered before."""
         self._set_timeout()
         try:
             self._socket.sendall(buffer)
         except TimeoutError:
             raise
-        except OSError as error:  # httpcore then reads on: the peer may have answered before it closed
+        except OSError as error:
             raise httpcore.WriteError(str(error)) from error
 
     def close(self) -> None:
+        """May be called again."""
         self._socket.close()
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> _Stream:
+    ) -> Stream:
+        """The same stream, which speaks TLS from here on."""
         self._set_timeout()
         plain = self._socket
         try:
@@ -250,11 +281,12 @@ class _Stream(httpcore.NetworkStream):
         return self
 
     def get_extra_info(self, info: str) -> Any:
+        """What httpcore wants to know: whether it is TLS."""
         return self._socket if info == "ssl_object" and isinstance(self._socket, ssl.SSLSocket) else None
 
     def _set_timeout(self) -> None:
         """Raises TimeoutError at the end of the exchange, TimedOut at the end of the check."""
-        left = self._ends_at - time.monotonic()
+        left = self.ends_at - time.monotonic()
         if left <= 0:
             raise TimeoutError
         self._socket.settimeout(seconds_left(left))
@@ -263,7 +295,7 @@ class _Stream(httpcore.NetworkStream):
 class _Connected(httpcore.NetworkBackend):
     """Gives out the one connection that there is."""
 
-    def __init__(self, stream: _Stream) -> None:
+    def __init__(self, stream: Stream) -> None:
         self._stream = stream
 
     def connect_tcp(
@@ -273,5 +305,5 @@ class _Connected(httpcore.NetworkBackend):
         timeout: float | None = None,
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
-    ) -> _Stream:
+    ) -> Stream:
         return self._stream

@@ -27,6 +27,7 @@ from quub_audit.facts.asking import (
     Telemetry,
     Tls,
     Vault,
+    WebSockets,
 )
 from quub_audit.facts.seal import Redactor, Sealer
 from quub_audit.model.environment import (
@@ -167,6 +168,7 @@ class World:
             Prometheus: self._build_prometheus,
             Telemetry: self._build_telemetry,
             Artifacts: self._build_artifacts,
+            WebSockets: self._build_websockets,
             Clock: lambda: self._clock,
         }
 
@@ -267,6 +269,11 @@ class World:
             commit_of=self._commit_for,
             store_of=lambda artifact: by_commit if artifact.pipeline else store,
         )
+
+    def _build_websockets(self) -> Any:
+        from quub_audit.connectors.websocket import WebSocketConnector
+
+        return WebSocketConnector(self.ledger, self._sealer, allow_active=self._allow_active)
 
     def _log_pages(self, region: Region, **parameters: Any) -> Iterator[Mapping[str, Any]]:
         """Events of one group, page by page, for the connector that samples them."""

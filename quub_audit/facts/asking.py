@@ -29,6 +29,7 @@ from quub_audit.facts.seal import Fingerprint
 from quub_audit.facts.telemetry import Traces, TrackedProject
 from quub_audit.facts.tls import TlsScan
 from quub_audit.facts.vault import VaultSecret
+from quub_audit.facts.websocket import Handshake, Ping
 from quub_audit.model.environment import (
     AlertmanagerServer,
     ApmBackend,
@@ -109,6 +110,44 @@ class Http(Protocol):
         """Status with which the Quub API answers `probe_path` for the key in the store, or for a made-up key (None).
 
         Only for active checks. The key never leaves the connector.
+        """
+
+
+@runtime_checkable
+class WebSockets(Protocol):
+    """Opening handshakes over TLS that is verified; no credential is sent.
+
+    `address` is one of `Http.addresses`. Raises Unreachable (a certificate that is not trusted too), NotTls, TimedOut,
+    Malformed for what is no HTTP.
+    """
+
+    def open(
+        self,
+        endpoint: Endpoint,
+        path: str = "/",
+        *,
+        address: str = "",
+        origin: str = "",
+        subprotocols: tuple[str, ...] = (),
+    ) -> Handshake:
+        """What the server answers to the handshake, whatever status it is; no frame is sent.
+
+        With `origin` as browsers name the page that asks, and `subprotocols` that are offered.
+        """
+
+    def ping(
+        self,
+        endpoint: Endpoint,
+        path: str = "/",
+        *,
+        address: str = "",
+        origin: str = "",
+        subprotocols: tuple[str, ...] = (),
+        wait_s: float,
+    ) -> Ping:
+        """A handshake, a ping, at most `wait_s` seconds (60 at most) for the pong, and a close with 1000.
+
+        Only for active checks.
         """
 
 
@@ -325,6 +364,7 @@ CONNECTORS: tuple[type, ...] = (
     Prometheus,
     Telemetry,
     Artifacts,
+    WebSockets,
     Clock,
 )
 """Everything that a check's signature may name beside its subject and parameters."""

@@ -44,6 +44,7 @@ from quub_audit.facts.asking import (
     Telemetry,
     Tls,
     Vault,
+    WebSockets,
 )
 from quub_audit.facts.code import (
     Assignment,
@@ -66,6 +67,7 @@ from quub_audit.facts.seal import Fingerprint
 from quub_audit.facts.telemetry import Traces, TrackedProject
 from quub_audit.facts.tls import OLDEST_FIRST, Certificate, Deployment, Protocol, TlsScan
 from quub_audit.facts.vault import SecretVersion, VaultSecret
+from quub_audit.facts.websocket import Handshake, Ping
 from quub_audit.model.environment import (
     Account,
     AlertmanagerServer,
@@ -145,6 +147,7 @@ __all__ = [
     "Flow",
     "Freshness",
     "Grade",
+    "Handshake",
     "Head",
     "Http",
     "HttpAnswer",
@@ -170,6 +173,7 @@ __all__ = [
     "Pattern",
     "Person",
     "PiiKind",
+    "Ping",
     "Postgres",
     "Prometheus",
     "PrometheusServer",
@@ -216,6 +220,7 @@ __all__ = [
     "Vault",
     "VaultSecret",
     "VaultServer",
+    "WebSockets",
     "artifacts_for",
     "backup_plans",
     "check",
