@@ -1,6 +1,6 @@
 """Amazon Web Services: reads, all pages, each once, by credentials whose account was compared with the declared one.
 
-All that is promised here hangs on the events of botocore's sessions.
+All that is promised here hangs on the events of the botocore session below each of boto3's.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ from quub_audit.facts.seal import Fingerprint, Sealer
 from quub_audit.model.environment import Account, Region, SecretReference
 
 if TYPE_CHECKING:
+    import boto3
     from botocore.credentials import Credentials
-    from botocore.session import Session
 
 ATTEMPTS = 5
 """How often a question is sent when AWS asks to slow down or fails for a moment."""
@@ -241,7 +241,7 @@ class _Access:
         self._building = threading.RLock()
         self._sessions: Sessions | None = None
         self._credentials: Credentials | None = None
-        self._by_judge: dict[Judge, Session] = {}
+        self._by_judge: dict[Judge, boto3.Session] = {}
         self._clients: dict[tuple[str, str, Judge], Any] = {}
 
     def identity(self) -> Identity:
@@ -388,7 +388,7 @@ class _Access:
         except (foreign.UnknownServiceError, OperationNotFoundError) as error:
             raise Unsupported(
                 f"{subject}: {question} is unknown to the installed botocore",
-                next_step="correct the name (boto3's service name and the API's operation), or update botocore",
+                next_step="correct the name (boto3's service name and the API's operation), or update boto3",
             ) from error
         except (foreign.BotoCoreError, ValueError) as error:
             raise Unsupported(f"{subject}: {question} cannot be asked here: {one_line(error)}") from error

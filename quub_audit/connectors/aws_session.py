@@ -1,4 +1,4 @@
-"""Sessions of botocore that see the environment they are given, and where their credentials come from.
+"""Sessions of boto3 that see the environment they are given, and where their credentials come from.
 
 botocore reads the process environment in many places. Here its configuration, its credentials, its certificates and
 its proxies come from a mapping instead, and the process environment is neither read nor changed. Three things still
@@ -22,6 +22,7 @@ from quub_audit.errors import Denied, Reportable, TimedOut
 from quub_audit.model.environment import Account
 
 if TYPE_CHECKING:
+    import boto3
     from botocore.client import BaseClient
     from botocore.config import Config
     from botocore.credentials import Credentials, RefreshableCredentials
@@ -41,21 +42,25 @@ class Sessions:
         self._version = version
         self.transport = Transport(str(account.name), environ=environ, ca_file=self._ca_file())
 
-    def open(self, judge: Judge, credentials: Credentials) -> Session:
+    def open(self, judge: Judge, credentials: Credentials) -> boto3.Session:
         """A session whose clients ask with `credentials`, under the guard of `judge`."""
+        import boto3
+
         session = self._new_session(judge)
         session.register_component("credential_provider", _Given(credentials))
-        return session
+        return boto3.Session(botocore_session=session)
 
-    def client(self, session: Session, service: str, region: str) -> BaseClient:
+    def client(self, session: boto3.Session, service: str, region: str) -> BaseClient:
         """A client of one region. Raises Unsupported errors of botocore as they are; slow (10 ms): keep it."""
-        return session.create_client(
+        build: Any = session.client  # typed by literal service names, of which ours is none
+        client: BaseClient = build(
             service,
             region_name=region,
             endpoint_url=self._account.endpoint_url or None,
             config=self._config(),
             verify=True,
         )
+        return client
 
     def find_credentials(self) -> tuple[Credentials, str]:
         """Those of the declared profile, or of the environment; with where they come from, in words.
