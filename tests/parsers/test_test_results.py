@@ -13,7 +13,7 @@ from quub_audit.errors import Malformed
 from quub_audit.facts.artifacts import TestCase, TestReport
 from quub_audit.parsers.tests import read
 from quub_audit.parsers.tests.cases import MAX_PROPERTIES, MAX_VALUE
-from tests.parsers.sources import source
+from tests.parsers.sources import recorded, source
 
 
 def junit(inside: str, attributes: str = "") -> TestReport:
@@ -170,6 +170,35 @@ def test_suites_say_of_which_commit_they_are() -> None:
 
     with pytest.raises(Malformed, match="suites are of several commits"):
         read(source(f"<testsuites>{commit('a' * 40)}{commit('b' * 40)}</testsuites>"))
+
+
+@pytest.mark.parametrize(
+    ("name", "outcomes", "tags"),
+    [
+        ("pytest-9.2.0.xml", "ppppfssee", {"critical:order", "smoke"}),
+        ("jest-junit-17.0.0.xml", "ppppfsp", {"critical:order", "flow:buy"}),
+        ("mocha-junit-reporter-2.2.1.xml", "pfpf", {"critical:order"}),
+        ("playwright-1.65.1.xml", "pf~ss", {"flow:deposit", "scenario:timeout"}),
+        ("playwright-1.65.1.json", "pf~ss", {"critical:order", "flow:withdraw", "flow:deposit", "scenario:timeout"}),
+        ("gotestsum-1.13.0.xml", "~fsppp", {"critical:order", "flow:buy_large"}),
+        ("go-junit-report-2.1.0.xml", "ppppfs", {"critical:order", "flow:buy_large"}),
+        ("surefire-3.5.2-flaky.xml", "fe~", set()),
+        ("surefire-3.5.2-money.xml", "pps", set()),
+    ],
+)
+def test_reports_of_real_tools_are_read(name: str, outcomes: str, tags: set[str]) -> None:
+    (report,) = read(recorded(name))
+
+    assert "".join("~" if each.is_flaky else each.outcome[0] for each in report.cases) == outcomes
+    assert {tag for each in report.cases for tag in each.tags} == tags
+    assert "never" not in repr(report), "the value of a property that is named like a credential"
+
+
+def test_the_suite_of_a_case_is_its_class_or_what_stands_around_it() -> None:
+    suites = {each.suite for each in read(recorded("mocha-junit-reporter-2.2.1.xml"))[0].cases}
+
+    assert suites == {"orders [critical:order]", "hooks"}
+    assert only(case()).suite == "class"
 
 
 def test_an_empty_suite_is_a_report_without_cases() -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from quub_audit.facts.artifacts import MutationReport
+from quub_audit.parsers.mutation.cosmic_ray import COSMIC_RAY
+from quub_audit.parsers.mutation.mutmut import MUTMUT
+from quub_audit.parsers.mutation.pit import PIT
+from quub_audit.parsers.mutation.stryker import STRYKER
 from quub_audit.parsers.source import Format, Source, read_as
 
-FORMATS: tuple[Format[tuple[MutationReport, ...]], ...] = ()
+FORMATS: tuple[Format[tuple[MutationReport, ...]], ...] = (PIT, STRYKER, MUTMUT, COSMIC_RAY)
 """Asked in this order; the first that knows a report reads it."""
 
 

@@ -101,8 +101,13 @@ def _case(element: Element, suite: _Suite) -> TestCase:
     name, classname = element.get("name", ""), element.get("classname", "")
     kinds = {local_name(child) for child in element}
     outcome = _outcome(element, kinds)
+    if outcome == "passed" and ("fail", "") in own:
+        # Playwright's annotation of a test that is expected to fail.
+        outcome = "skipped"
+    # Jest and Mocha write the title of the case, or its end, as its class.
+    is_class = bool(classname) and not name.endswith(classname)
     return TestCase(
-        suite=classname or (suite.names[-1] if suite.names else ""),
+        suite=classname if is_class or not suite.names else suite.names[-1],
         name=name,
         outcome=outcome,
         file=element.get("file") or suite.file,
