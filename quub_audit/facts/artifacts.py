@@ -112,10 +112,13 @@ class Slice:
     """One stretch of time of a load test."""
 
     start_s: float
-    """Since the run's beginning."""
+    """Since the run's beginning; slices begin at round times of the clock, so the first one up to a slice before it."""
     requests: int
     errors: int
+    p50_ms: float | None = None
     p95_ms: float | None = None
+    p99_ms: float | None = None
+    max_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +163,17 @@ class Acceptance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """One line of a VEX document or an ignore list: a finding that is accepted before any scanner reports it."""
+
+    ids: tuple[str, ...]
+    """Any of them names the finding."""
+    subjects: tuple[str, ...] = ()
+    """Packages by purl, without a version for every version; any package when empty."""
+    acceptance: Acceptance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScanFinding:
     """One finding of a scanner, each thing once."""
 
@@ -193,7 +207,8 @@ class Scan:
     """One run of a scanner."""
 
     origin: Origin
-    covers: Literal["dependencies", "image", "code", "dynamic", "secrets", "infrastructure"]
+    covers: Literal["dependencies", "image", "code", "dynamic", "secrets", "infrastructure", "acceptances"]
+    """`acceptances`: a VEX document, which looked at nothing itself."""
     volume: int
     """What was looked at: packages, URLs, rules, files."""
     volume_of: str
@@ -202,6 +217,7 @@ class Scan:
     """Manifests, images by digest, sites."""
     ecosystems: tuple[str, ...] = ()
     findings: tuple[ScanFinding, ...] = ()
+    statements: tuple[Statement, ...] = ()
     unread: tuple[str, ...] = ()
     """What the scanner itself says that it could not look at, in words."""
     database_at: datetime | None = None
