@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +21,11 @@ from quub_audit.errors import Malformed, TimedOut, Unsupported
 
 POLL_S = 0.25
 """How soon a cancelled deadline is noticed."""
+
+SMALL_BYTES = 4096
+"""A program that writes less at once is given a moment: one that writes line by line would wake us for each line."""
+
+MOMENT_S = 0.001
 
 MAX_SAID_BYTES = 64 * 1024
 """Most of the error stream that is kept."""
@@ -160,6 +166,8 @@ def _collect(process: subprocess.Popen[bytes], deadline: Deadline, label: str, m
                 chunk = os.read(key.fd, 1 << 16)
                 if not chunk:
                     waiting.unregister(key.fileobj)
+                elif len(chunk) < SMALL_BYTES:
+                    time.sleep(MOMENT_S)
                 key.data.extend(chunk)
             del said[MAX_SAID_BYTES:]
             if len(output) > max_bytes:

@@ -251,7 +251,8 @@ def is_vendored(path: str) -> bool:
 
 def is_generated(path: str, head: bytes) -> bool:
     """Whether a file was made by a program, by its name or by what it says at its top."""
-    return bool(GENERATED_NAMES.search(path) or GENERATED.search(head[:_GENERATED_WITHIN_BYTES]))
+    top = head[:_GENERATED_WITHIN_BYTES]
+    return bool(GENERATED_NAMES.search(path) or (b"generated" in top and GENERATED.search(top)))
 
 
 def _walk_git(view: View, open_view: Callable[[Checkout], View], below: str, depth: int) -> Iterator[tuple[str, bool]]:

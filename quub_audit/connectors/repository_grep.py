@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from importlib import metadata
 from pathlib import Path
@@ -56,15 +56,24 @@ class Found(NamedTuple):
     """Metavariables by name without `$`, in the order of the rule."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Seen:
     """What the command found in one file."""
 
-    found: list[tuple[Rule, Found]]
-    broken_bytes: list[int]
-    """Lengths of the parts that did not parse."""
+    found: list[tuple[Rule, Found]] = field(default_factory=list)
+    is_sound: bool = False
+    """Whether it begins with something usual and has no error of syntax; else it may have some."""
     failure: str = ""
     """Why the file could not be searched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """One run, or a file that breaks off every run."""
+
+    names: Sequence[str]
+    done: Done | None = None
+    failure: str = ""
 
 
 @cache
@@ -104,14 +113,14 @@ class Grep:
         """Remove the folder of rules."""
         self._scratch.close()
 
-    def search(self, names: Sequence[str]) -> Mapping[str, Seen]:
-        """What was found in each file, by its name, which is relative to the root.
+    def run(self, names: Sequence[str]) -> tuple[Ran, ...]:
+        """Search the files of these names, which are relative to the root; `read` tells what was found.
 
-        One that breaks the program off is told as its failure, and one that it does not read is missing: whatever goes
-        wrong in a run, each half of its files is tried by itself. Raises Malformed, TimedOut, Unsupported.
+        Whatever goes wrong, each half of the files is tried by itself: one that breaks the program off is told as its
+        failure, and one that it does not read is left out. Raises Malformed, TimedOut, Unsupported.
         """
         try:
-            return self._run(names)
+            return (Ran(names, self._run(names)),)
         except _Spoilt as error:
             self._failed_runs += 1
             if self._failed_runs > MAX_FAILED_RUNS:
@@ -121,11 +130,21 @@ class Grep:
                 ) from error
             if len(names) == 1:
                 failure = error.message.removeprefix(f"{self._label} ")
-                return {} if isinstance(error, _Unread) else {names[0]: Seen([], [], failure)}
+                return () if isinstance(error, _Unread) else (Ran(names, failure=failure),)
             half = len(names) // 2
-            return {**self.search(names[:half]), **self.search(names[half:])}
+            return (*self.run(names[:half]), *self.run(names[half:]))
 
-    def _run(self, names: Sequence[str]) -> Mapping[str, Seen]:
+    def read(self, runs: Iterable[Ran]) -> Mapping[str, Seen]:
+        """What was found in each file, by its name. Raises Malformed."""
+        seen: dict[str, Seen] = {}
+        for ran in runs:
+            if ran.done is None:
+                seen[ran.names[0]] = Seen(failure=ran.failure)
+            else:
+                seen.update(read_output(ran.done, ran.names, self._rules, self._label))
+        return seen
+
+    def _run(self, names: Sequence[str]) -> Done:
         command = [
             self._program,
             "scan",
@@ -156,7 +175,7 @@ class Grep:
         counted = _COUNTED.search(done.errors)
         if counted is None or counted.groups() != (str(len(names)).encode(), b"0"):
             raise _Unread(f"{self._label} did not read all files: {_said(done)}")
-        return read_output(done, names, self._rules, self._label)
+        return done
 
 
 class _Spoilt(Malformed):
@@ -184,14 +203,14 @@ def batches(names: Iterable[str]) -> Iterator[list[str]]:
 
 def read_output(done: Done, names: Sequence[str], rules: Sequence[Rule], label: str) -> Mapping[str, Seen]:
     """What one run that ended well has told of each file. Raises Malformed for anything else."""
-    seen = {name: Seen([], []) for name in names}
+    seen = {name: Seen() for name in names}
     line = b""
     try:
         for line in done.output.splitlines():
             match = json.loads(line)
             of_file, number = seen[match["file"]], match["ruleId"]
-            if number.startswith(_BROKEN):
-                of_file.broken_bytes.append(_length(match["range"]))
+            if number.startswith(_SOUND):
+                of_file.is_sound = True
             else:
                 rule = rules[int(number)]
                 of_file.found.append((rule, _found(match, rule)))
@@ -201,20 +220,46 @@ def read_output(done: Done, names: Sequence[str], rules: Sequence[Rule], label: 
     return seen
 
 
-_BROKEN = "broken "
+_SOUND = "sound "
+
+_SCRIPT = (
+    *("comment", "import_statement", "export_statement", "lexical_declaration", "expression_statement"),
+    *("class_declaration", "function_declaration"),
+)
+_TOP: Mapping[Language, tuple[str, ...]] = {
+    "javascript": ("program", *_SCRIPT),
+    "typescript": ("program", *_SCRIPT),
+    "tsx": ("program", *_SCRIPT),
+    "python": (
+        *("module", "comment", "import_statement", "import_from_statement", "expression_statement"),
+        *("class_definition", "function_definition"),
+    ),
+    "go": ("source_file", "comment", "package_clause", "import_declaration", "function_declaration"),
+    "java": ("program", "line_comment", "package_declaration", "import_declaration", "class_declaration"),
+}
+"""The kind of a whole file, and of what mostly stands at its top."""
+
 _COUNTED = re.compile(rb"^sg: summary\|file: scannedFileCount=(\d+),skippedFileCount=(\d+)", re.MULTILINE)
 METAVARIABLE = re.compile(r"\$(\$\$)?([A-Z_][A-Z0-9_]*)")
 
 
 def _documents(rules: Sequence[Rule]) -> Iterator[str]:
-    """One rule file's documents: the rules by their numbers, and what finds the parts of a file that did not parse."""
+    """One rule file's documents: the rules by their numbers, and what finds the beginning of a file without errors."""
     import yaml
 
     for number, rule in enumerate(rules):
         yield _document(str(number), rule.language, yaml.safe_load(rule.text))
-    outermost = {"kind": "ERROR", "not": {"inside": {"kind": "ERROR", "stopBy": "end"}}}
     for language in dict.fromkeys(rule.language for rule in rules):
-        yield _document(_BROKEN + language, language, outermost)
+        # A rule for the kind ERROR itself would cost a third of the search.
+        root, *top = _TOP[language]
+        whole = {"kind": root, "not": {"has": {"kind": "ERROR", "stopBy": "end"}}}
+        first = [
+            {"any": [{"kind": kind} for kind in top]},
+            {"inside": {"kind": root}},
+            {"nthChild": 1},
+            {"inside": whole},
+        ]
+        yield _document(_SOUND + language, language, {"all": first})
 
 
 def _document(name: str, language: Language, rule: object) -> str:
@@ -245,10 +290,6 @@ def _captures(match: Mapping[str, Any], text: str, rule: Rule) -> Iterator[tuple
             offset = match["range"]["byteOffset"]["start"]
             first, last = (several[at]["range"]["byteOffset"] for at in (0, -1))
             yield name, text.encode()[first["start"] - offset : last["end"] - offset].decode()
-
-
-def _length(place: Mapping[str, Any]) -> int:
-    return int(place["byteOffset"]["end"]) - int(place["byteOffset"]["start"])
 
 
 def _said(done: Done) -> str:

@@ -14,10 +14,11 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args
 
 import yaml
 
@@ -38,6 +39,7 @@ from quub_audit.connectors.repository_grep import (
     Found,
     Grep,
     Rule,
+    Seen,
     batches,
     metavariables,
 )
@@ -49,6 +51,8 @@ from quub_audit.model.finding import Location
 
 if TYPE_CHECKING:
     from ast_grep_py import SgNode
+
+T = TypeVar("T")
 
 SUFFIXES: Mapping[str, tuple[Language, ...]] = {
     ".js": ("javascript",),
@@ -253,7 +257,7 @@ class _Pass:
         self._files = {file.listed.name: file for file in found if any(request.wants(file) for request in requests)}
         self._found: dict[Rule, list[tuple[str, Found]]] = defaultdict(list)
         self._unreadable: dict[str, str] = {}
-        self._sizes: dict[str, int] = {}
+        self._odd: list[_File] = []
 
     def search_here(self) -> None:
         """Look at each file in this process. Raises TimedOut."""
@@ -262,20 +266,26 @@ class _Pass:
 
     def search(self, children: Children, program: str) -> None:
         """Look at each file by ast-grep's command. Raises Malformed, TimedOut, Unsupported."""
-        with closing(
-            Grep(children, self._rules, self._tree.root, f"{self._label}: the search", program=program)
-        ) as grep:
-            for names in batches(self._plain_files()):
-                seen = grep.search(names)
-                for name in names:
-                    file = self._files[name]
-                    if name not in seen:  # it has changed since we looked at it
-                        self._search_here(file)
-                    elif seen[name].failure:
-                        self._unreadable[name] = seen[name].failure
-                    else:
-                        self._keep(file, seen[name].found, sum(seen[name].broken_bytes) / self._sizes[name])
-                self._cut()
+        label = f"{self._label}: the search"
+        with closing(Grep(children, self._rules, self._tree.root, label, program=program)) as grep:
+            read = _one_ahead(batches(self._plain_files()))
+            for names, runs in _one_ahead((names, grep.run(names)) for names in read):
+                self._take(names, grep.read(runs))
+        for file in self._odd:
+            self._search_here(file)
+
+    def _take(self, names: Sequence[str], seen: Mapping[str, Seen]) -> None:
+        for name in names:
+            file = self._files[name]
+            if name not in seen:  # it has changed since we looked at it
+                self._odd.append(file)
+            elif seen[name].failure:
+                self._unreadable[name] = seen[name].failure
+            else:
+                self._keep(file, seen[name].found)
+                if not seen[name].is_sound:
+                    self._look_for_errors(file)
+        self._cut()
 
     def answer(self, request: _Request) -> Search:
         """What one of the requests asked for."""
@@ -303,16 +313,15 @@ class _Pass:
         return Search(matches=tuple(matches), files_searched=searched, unreadable=tuple(unreadable))
 
     def _plain_files(self) -> Iterator[str]:
-        """Names of files that the command reads as we would; the others are searched here and now."""
+        """Names of files that the command reads as we would; the others are put aside."""
         for name, file in self._files.items():
             content = self._read(file)
             if content is None:
                 continue
             if _is_plain(file.listed, content):
-                self._sizes[name] = len(content)
                 yield name
             else:
-                self._search_here(file)
+                self._odd.append(file)
 
     def _read(self, file: _File) -> bytes | None:
         """The content of one file. None for what cannot be read, with the reason, and for what is empty."""
@@ -335,25 +344,66 @@ class _Pass:
     def _search_here(self, file: _File) -> None:
         content = self._read(file)
         if content is not None:
-            text = decode(content, "")
             rules = [rule for rule in self._rules if rule.language == file.language]
-            found, broken_characters = search_text(text, file.language, rules)
-            self._keep(file, found, broken_characters / len(text))
+            self._keep(file, search_text(decode(content, ""), file.language, rules))
+            self._look_for_errors(file)
 
-    def _keep(self, file: _File, found: Iterable[tuple[Rule, Found]], broken_share: float) -> None:
-        name = file.listed.name
+    def _look_for_errors(self, file: _File) -> None:
+        content = self._read(file)
+        if content is not None and error_share(decode(content, ""), file.language) > MAX_ERROR_SHARE:
+            self._unreadable[file.listed.name] = "most of it is no valid syntax"
+
+    def _keep(self, file: _File, found: Iterable[tuple[Rule, Found]]) -> None:
         for rule, each in found:
             seconds_left(QUESTION_TIMEOUT_S)  # calls within calls by the thousand take the library a minute
-            self._found[rule].append((name, _struck(each, self._redactor)))
-        if broken_share > MAX_ERROR_SHARE:
-            self._unreadable[name] = "most of it is no valid syntax"
+            self._found[rule].append((file.listed.name, _struck(each, self._redactor)))
 
     def _cut(self) -> None:
-        """Keep of each rule no more than any search tells; files come by path, but for those that are searched here."""
+        """Keep of each rule no more than any search tells."""
         for places in self._found.values():
             if len(places) > self._max_matches:
                 places.sort(key=lambda place: self._files[place[0]].listed.file.path)
                 del places[self._max_matches :]
+
+
+def _one_ahead(items: Iterator[T]) -> Iterator[T]:
+    """The items; the next is found in another thread while one is being used."""
+    coming = _Coming(items)
+    try:
+        while coming.wait():
+            item = coming.item
+            coming = _Coming(items)
+            yield item
+    finally:
+        coming.thread.join()
+
+
+class _Coming(Generic[T]):
+    """The next of some items, which is being found in a thread with the deadline of this one."""
+
+    item: T
+
+    def __init__(self, items: Iterator[T]) -> None:
+        self._items = items
+        self._is_over = False
+        self._error: Reportable = Malformed("the search ended without an answer")
+        self.thread = threading.Thread(target=copy_context().run, args=(self._find,), name="search", daemon=True)
+        self.thread.start()
+
+    def _find(self) -> None:
+        try:
+            self.item = next(self._items)
+        except StopIteration:
+            self._is_over = True
+        except Reportable as error:
+            self._error = error
+
+    def wait(self) -> bool:
+        """Whether there is one. Raises what went wrong."""
+        self.thread.join()
+        if not self._is_over and not hasattr(self, "item"):
+            raise self._error
+        return not self._is_over
 
 
 def _has_few_files(tree: Tree) -> bool:
@@ -385,20 +435,23 @@ def _is_utf8(content: bytes) -> bool:
     return True
 
 
-def search_text(text: str, language: Language, rules: Sequence[Rule]) -> tuple[Iterator[tuple[Rule, Found]], int]:
-    """Matches of rules for one language, found by ast-grep's library, and how many characters did not parse."""
+def search_text(text: str, language: Language, rules: Sequence[Rule]) -> Iterator[tuple[Rule, Found]]:
+    """Matches of rules for one language, found by ast-grep's library."""
     from ast_grep_py import SgRoot
 
     root = SgRoot(text, language).root()
-    broken = sum(_length(error) for error in root.find_all(kind="ERROR") if not _is_below_error(error))
     holds = _holds(text)
-    found = (
-        (rule, _as_found(node, rule))
-        for rule in rules
-        if holds(words_of(rule.text))  # the library compiles a rule anew each time, at more than the search itself
-        for node in root.find_all(**_as_object(rule.text))
-    )
-    return found, broken
+    for rule in rules:
+        if holds(words_of(rule.text)):  # the library compiles a rule anew each time, at more than the search itself
+            yield from ((rule, _as_found(node, rule)) for node in root.find_all(**_as_object(rule.text)))
+
+
+def error_share(text: str, language: Language) -> float:
+    """The share of a text's characters that did not parse."""
+    from ast_grep_py import SgRoot
+
+    errors = SgRoot(text, language).root().find_all(kind="ERROR")
+    return sum(_length(error) for error in errors if not _is_below_error(error)) / len(text)
 
 
 @lru_cache(maxsize=1024)
@@ -544,6 +597,7 @@ def _place(match: Match) -> tuple[str, int, int, str]:
     return place.file, place.line or 0, place.column or 0, match.pattern
 
 
+_NAMED = re.compile(r"(?i)key|secret|token|pass|credential")
 _NAMED_LITERAL = re.compile(
     r"""(?i)[\w.$-]*(?:api[_-]?key|secret|token|passw(?:or)?d|passphrase|private[_-]?key|credential)[\w$-]*["'\]]{0,2}"""
     r"""\s*(?:\|\||\?\?|[:=,]|\?:)=?\s*(?:default\s*=\s*)?["'`](?P<value>[^\s"'`]{8,})["'`]"""
@@ -553,7 +607,7 @@ _NAMED_LITERAL = re.compile(
 def _struck(found: Found, redactor: Redactor) -> Found:
     """The match without secrets: those that are known, and literals that are given to something named like one."""
     text = found.text[:MAX_STRUCK_CHARACTERS]
-    for literal in _NAMED_LITERAL.finditer(text):
+    for literal in _NAMED_LITERAL.finditer(text) if _NAMED.search(text) else ():
         value = literal["value"]
         if kind_of(value) == "text" and entropy_bits(value) >= 3.0 and any(c.isdigit() for c in value):
             redactor.add(value)

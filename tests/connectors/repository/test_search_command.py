@@ -30,7 +30,7 @@ from quub_audit.connectors.repository_grep import (
     find_program,
     read_output,
 )
-from quub_audit.connectors.repository_search import FEW_FILES, Searcher, language_of, search_text
+from quub_audit.connectors.repository_search import FEW_FILES, Searcher, error_share, language_of, search_text
 from quub_audit.errors import Malformed, Reportable, TimedOut, Unsupported
 from quub_audit.facts.code import Language, Pattern, Search
 from quub_audit.facts.seal import Redactor
@@ -81,7 +81,8 @@ class F { private final OkHttpClient c = new OkHttpClient.Builder().certificateP
   new CertificatePinner.Builder().add("é.example.com", "sha256/AAAA").build()).readTimeout(5, SECONDS).build(); }
 """,
     "broken.ts": "const = = ; create(1); if (((\n",
-    "prose.py": "this is no code (((] at all ''' but é\n" * 5,
+    "cut_off.ts": "import a from 'b';\nexport class A { f() { return create(1); }\n g() {",
+    "prose.ts": "this is no code (((] at all ''' but é\n" * 5,
 }
 
 
@@ -126,14 +127,14 @@ def test_the_command_finds_what_the_library_finds_with_the_rules_of_the_checks(
         (tmp_path / name).write_bytes(text.encode())
 
     with closing(Grep(children, rules, tmp_path, "the search")) as grep:
-        seen = grep.search(list(SOURCES))
+        seen = grep.read(grep.run(list(SOURCES)))
 
     for name, text in SOURCES.items():
         language = language_of(name)
         assert language is not None
-        found, broken = search_text(text, language, [rule for rule in rules if rule.language == language])
+        found = search_text(text, language, [rule for rule in rules if rule.language == language])
         assert sorted(seen[name].found) == sorted(found), name
-        assert bool(seen[name].broken_bytes) is bool(broken), name
+        assert seen[name].is_sound is (error_share(text, language) == 0), name
     assert sum(len(each.found) for each in seen.values()) > 50
     assert {rule.language for each in seen.values() for rule, _ in each.found} == {rule.language for rule in rules}
 
@@ -225,7 +226,7 @@ def test_calls_within_calls_by_the_thousand_cost_only_their_own_file(tmp_path: P
     (tmp_path / "a.ts").write_text("create(1)\n")
 
     with closing(Grep(children, [Rule("typescript", CALL.rule)], tmp_path, "the search")) as grep:
-        seen = grep.search(["a.ts", "deep.ts"])
+        seen = grep.read(grep.run(["a.ts", "deep.ts"]))
 
     assert seen["deep.ts"].failure == "wrote more than 64 MiB of matches"
     assert len(seen["a.ts"].found) == 1
@@ -265,7 +266,7 @@ def test_a_program_that_is_not_there_is_told(searched: Callable[..., Search], tm
         b'{"file": "a.ts", "ruleId": "7"}',
         b'{"file": "a.ts", "ruleId": 0}',
         b'{"file": "a.ts", "ruleId": "0", "text": 3, "range": {}}',
-        b'{"file": "a.ts", "ruleId": "broken typescript", "range": {"byteOffset": null}}',
+        b'{"file": ["a.ts"], "ruleId": "0"}',
         b'{"file": "a.ts", "ruleId": "0", "text"',
         b"[" * 100_000,
         b"\xff",
