@@ -503,7 +503,10 @@ class _Builder:
         return Quub(
             api_url=entry.api_url,
             ws_url=entry.ws_url,
+            sandbox_url=entry.sandbox_url,
             api_connect_to=entry.api_connect_to,
+            ws_connect_to=entry.ws_connect_to,
+            sandbox_connect_to=entry.sandbox_connect_to,
             ca_file=self._path(entry.ca_file),
             probe_path=entry.probe_path,
             secrets=secrets,

@@ -3,7 +3,7 @@
 - Redirects are observed, never followed; cookies are never sent back; proxies of the process environment are not used,
   since what is asked is what the declared address itself answers.
 - `get` verifies no certificate and takes any protocol and suite: `Tls` judges those, and a server that is weak there
-  still shows what it serves. `get_keyed` verifies both, before the key is sent.
+  still shows what it serves. It verifies both where it is told to, and `get_keyed` does, before the key is sent.
 - A connection that ends without an answer, and 502, 503 and 504, are tried once more after a short pause; a refused or
   silent port is not: that is an answer.
 - Query values never stand in a question or a message; those under a telling name are struck from all outputs.
@@ -140,10 +140,19 @@ class HttpConnector:
         about = {"host": endpoint.host, "connect_to": endpoint.connect_to}
         return self._ledger.ask(Question.about("http", endpoint.name, "addresses", about), find)
 
-    def get(self, endpoint: Endpoint, path: str = "/", *, address: str = "", method: Method = "GET") -> HttpAnswer:
-        """Over TLS that is not verified, at `address` (one of `addresses`; the first when empty).
+    def get(
+        self,
+        endpoint: Endpoint,
+        path: str = "/",
+        *,
+        address: str = "",
+        method: Method = "GET",
+        is_verified: bool = False,
+    ) -> HttpAnswer:
+        """Over TLS, at `address` (one of `addresses`; the first when empty).
 
-        Raises Unreachable, TimedOut, NotTls, Malformed; Refused for any other method.
+        Raises Unreachable (with `is_verified` for a chain that is not trusted too), TimedOut, NotTls, Malformed;
+        Refused for any other method.
         """
         if method not in get_args(Method):
             raise Refused(f"{endpoint}: {method} was not sent; only {', '.join(get_args(Method))} are")
@@ -159,11 +168,14 @@ class HttpConnector:
         )
 
         def find() -> HttpAnswer:
-            from quub_audit.connectors.wire import open_trust
+            from quub_audit.connectors.wire import open_trust, verified_trust
 
-            return self._ask(peer, method, path, {}, open_trust())
+            named = f"endpoints.{endpoint}"
+            trust = verified_trust(endpoint.name, endpoint.ca_file, named) if is_verified else open_trust()
+            return self._ask(peer, method, path, {}, trust)
 
-        return self._ledger.ask(self._question(peer, method, path), find)
+        asked = f"{method} verified" if is_verified else method
+        return self._ledger.ask(self._question(peer, asked, path), find)
 
     def get_plain(
         self, endpoint: Endpoint, path: str = "/", *, address: str = "", is_upgrade: bool = False

@@ -95,8 +95,12 @@ class Http(Protocol):
         *,
         address: str = "",
         method: Literal["GET", "HEAD", "OPTIONS"] = "GET",
+        is_verified: bool = False,
     ) -> HttpAnswer:
-        """Over TLS, at one address. The chain is not verified here: that is what `Tls` is for."""
+        """Over TLS, at one address.
+
+        The chain is verified with `is_verified` alone: what is wrong with it is told by `Tls`.
+        """
 
     def get_plain(
         self, endpoint: Endpoint, path: str = "/", *, address: str = "", is_upgrade: bool = False

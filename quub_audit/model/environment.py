@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, ClassVar, Literal
+from urllib.parse import urlsplit
 
 from quub_audit.model.status import Grade
 
@@ -138,8 +139,12 @@ class Quub:
     grade: ClassVar[Grade] = Grade.CONTROL_PLANE
     api_url: str = ""
     ws_url: str = ""
+    sandbox_url: str = ""
+    """The API of Quub's sandbox, which integration tests run against."""
     api_connect_to: str = ""
     """`host:port` to connect to for `api_url`, as for an endpoint."""
+    ws_connect_to: str = ""
+    sandbox_connect_to: str = ""
     ca_file: str = ""
     probe_path: str = ""
     """A harmless path that wants a valid key; asked only when active checks are allowed."""
@@ -147,6 +152,30 @@ class Quub:
     egress: tuple[str, ...] = ()
     """The networks registered at Quub for this key, CIDR."""
     environment: str = ""
+
+    @property
+    def sandbox(self) -> Endpoint | None:
+        """The sandbox as an endpoint, whose path is that of its address."""
+        return self._endpoint("quub sandbox", self.sandbox_url, self.sandbox_connect_to)
+
+    @property
+    def websocket(self) -> Endpoint | None:
+        """The WebSocket API as an endpoint, whose path is that of its address."""
+        return self._endpoint("quub websocket", self.ws_url, self.ws_connect_to)
+
+    def _endpoint(self, name: str, url: str, connect_to: str) -> Endpoint | None:
+        parts = urlsplit(url)
+        if not parts.hostname:
+            return None
+        return Endpoint(
+            name=name,
+            url=f"{parts.scheme}://{parts.netloc}",
+            host=parts.hostname,
+            port=parts.port or 443,
+            paths=(parts.path or "/",),
+            connect_to=connect_to,
+            ca_file=self.ca_file,
+        )
 
     def __str__(self) -> str:
         return self.api_url or "quub"

@@ -14,7 +14,10 @@ EXAMPLE: dict[str, Any] = {
             "quub": {
                 "api_url": "https://api.quub.fi",
                 "ws_url": "wss://ws.quub.fi",
+                "sandbox_url": "https://api-sandbox.quub.fi",
                 "api_connect_to": "127.0.0.1:8443",
+                "ws_connect_to": "127.0.0.1:8444",
+                "sandbox_connect_to": "127.0.0.1:8445",
                 "probe_path": "/v1/account",
                 "ca_file": "ca.pem",
                 "secrets": [

@@ -8,6 +8,7 @@ import ssl
 import time
 import warnings
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,21 @@ def test_the_declared_name_stands_in_sni_and_host_wherever_it_connects(http: Htt
 
     assert asked == ["api.shop.test", "xn--bcher-kva.shop.test"]
     assert server.header("host") == ["api.shop.test", "xn--bcher-kva.shop.test:8443"]
+
+
+def test_the_chain_is_verified_where_that_is_asked_for_and_that_is_a_question_of_its_own(
+    http: HttpConnector, names: Names
+) -> None:
+    with serve(saying(answer()), tls=names.context("api.shop.test")) as server:
+        distrusted = endpoint_at(server, "")
+        trusted = replace(distrusted, ca_file=names.ca_file)
+
+        assert http.get(distrusted).status == 200
+        assert http.get(trusted, is_verified=True).status == 200
+        with pytest.raises(Unreachable, match="is not trusted"):
+            http.get(replace(distrusted, name="other"), is_verified=True)
+        with pytest.raises(Unreachable, match=r"Hostname mismatch"):
+            http.get(replace(trusted, host="elsewhere.test", name="third"), is_verified=True)
 
 
 def test_two_addresses_of_one_name_are_asked_apart(http: HttpConnector, names: Names) -> None:

@@ -655,7 +655,15 @@ class TwoAddresses:
     def addresses(self, endpoint: Endpoint) -> tuple[str, ...]:
         return ("192.0.2.7", "2001:db8::7")
 
-    def get(self, endpoint: Endpoint, path: str = "/", *, address: str = "", method: str = "GET") -> HttpAnswer:
+    def get(
+        self,
+        endpoint: Endpoint,
+        path: str = "/",
+        *,
+        address: str = "",
+        method: str = "GET",
+        is_verified: bool = False,
+    ) -> HttpAnswer:
         return said(200)
 
     def get_plain(

@@ -1,0 +1,1 @@
+"""Testing items of the deployment guide."""

@@ -1,0 +1,173 @@
+"""What goes wrong at the other end is tested, and no error is swallowed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from quub_audit.checks.testing.integration._results import by_scenario, judge_cases
+from quub_audit.checks.testing.integration.error_scenarios import SCENARIOS
+from quub_audit.model.environment import CriticalPath, Environment, Testing
+from quub_audit.model.status import FindingStatus
+from tests.checks.testing.integration.results import artifact, audited, case, environment
+from tests.worlds.checkout import Checkout
+
+ITEM = "testing.integration.error-scenarios"
+ERRORS = "pytest-9.2.0-errors.xml"
+
+
+@pytest.mark.proof("pass")
+def test_every_scenario_that_a_real_run_shows_passes() -> None:
+    found = audited(ITEM, environment(artifact(ERRORS)))
+
+    assert found.status.value == "pass"
+    assert {each.subject for each in found.findings} == set(SCENARIOS)
+
+
+@pytest.mark.proof("fail")
+def test_scenarios_without_a_test_fail_and_are_named() -> None:
+    found = audited(ITEM, environment(artifact("pytest-9.2.0-websocket-passed.xml")))
+
+    assert found.status.value == "fail"
+    assert {each.subject: each.observed for each in found.findings}["429"] == "no test"
+
+
+@pytest.mark.proof("inconclusive")
+@pytest.mark.parametrize(
+    "target",
+    [
+        pytest.param(environment(), id="nothing"),
+        pytest.param(environment(artifact(ERRORS, purpose="coverage")), id="no-artifact-of-this-purpose"),
+        pytest.param(environment(artifact(ERRORS, commit="d" * 40)), id="other-commit"),
+    ],
+)
+def test_no_fresh_result_is_inconclusive(target: Environment) -> None:
+    assert audited(ITEM, target).status.value == "inconclusive"
+
+
+@pytest.mark.proof("error")
+def test_results_that_cannot_be_read_are_an_error(tmp_path: Path) -> None:
+    broken = tmp_path / "junit.xml"
+    broken.write_text("no results")
+
+    assert audited(ITEM, environment(artifact(ERRORS, str(broken)))).status.value == "error"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    made = Checkout(tmp_path / "app").init()
+    made.write(
+        {
+            "src/orders/place.ts": "export async function place(o) {\n  try { await send(o); } catch (e) {}\n}\n",
+            "src/ui/theme.js": "try { save(); } catch { /* never mind */ }\nload().catch(() => {});\n",
+            "src/jobs.py": "try:\n    run()\nexcept Exception:\n    pass\n",
+            "src/Job.java": "class Job { void run() { try { go(); } catch (Exception e) { // no\n } } }\n",
+            "src/sound.ts": "try { a(); } catch (e) { log(e); }\nb().catch((e) => report(e));\n",
+            "src/sound.py": "try:\n    a()\nexcept FileNotFoundError:\n    pass\nexcept Exception:\n    raise\n",
+            "src/Sound.java": "class Sound { void f() { try { a(); } catch (InterruptedException e) { } } }\n",
+        }
+    )
+    made.git("add", ".")
+    made.git("commit", "--quiet", "-m", "All")
+    return made
+
+
+def with_code(checkout: Checkout, *globs: str) -> Environment:
+    paths = (CriticalPath(id="order", files=globs),) if globs else ()
+    return environment(artifact(ERRORS), repositories=(checkout.target,), testing=Testing(critical_paths=paths))
+
+
+@pytest.mark.proof("fail")
+def test_an_error_that_a_critical_path_swallows_fails_with_its_place(checkout: Checkout) -> None:
+    found = audited(ITEM, with_code(checkout, "src/orders/**"))
+
+    assert found.status.value == "fail"
+    assert found.findings[0].subject == "app:src/orders/place.ts:2:26"
+
+
+def test_handlers_that_swallow_elsewhere_are_warned_of_and_sound_ones_are_not(checkout: Checkout) -> None:
+    found = audited(ITEM, with_code(checkout))
+
+    (warning,) = [each for each in found.findings if each.status.value == "warning"]
+    places = warning.observed.partition(": ")[2].split(", ")
+    assert [place.rpartition(":")[0].rpartition(":")[0] for place in places] == [
+        "src/Job.java",
+        "src/jobs.py",
+        "src/orders/place.ts",
+        "src/ui/theme.js",
+        "src/ui/theme.js",
+    ]
+    assert found.status.value == "pass"
+
+
+@pytest.mark.parametrize(
+    ("name", "scenario"),
+    [
+        ("answers 400 to a bad order", "400"),
+        ("BadRequest is told to the caller", "400"),
+        ("test_401_is_refreshed", "401"),
+        ("unauthorised callers", "401"),
+        ("test_forbidden", "403"),
+        ("order not found", "404"),
+        ("conflict on the same key", "409"),
+        ("Unprocessable Content", "422"),
+        ("backs off on 429", "429"),
+        ("is rate limited", "429"),
+        ("test_rate_limit_header", "429"),
+        ("retries on 503", "5xx"),
+        ("handles 5xx", "5xx"),
+        ("service unavailable", "5xx"),
+        ("times out after 2 s", "timeout"),
+        ("request_timed_out", "timeout"),
+        ("handles malformed JSON", "malformed"),
+        ("survives ECONNRESET", "reset"),
+        ("connection is refused", "reset"),
+        ("duplicate webhook is booked once", "duplicate-webhook"),
+        ("webhook delivered twice", "duplicate-webhook"),
+        ("falls back to the cache: fallback", "partial-outage"),
+    ],
+)
+def test_scenarios_are_known_by_names(name: str, scenario: str) -> None:
+    assert by_scenario([case(name)], [scenario], SCENARIOS)[scenario]
+
+
+@pytest.mark.parametrize("name", ["order 4040", "1400 orders", "sometimes works", "restful", "the 15036th"])
+def test_other_words_are_no_scenario(name: str) -> None:
+    assert not any(by_scenario([case(name)], list(SCENARIOS), SCENARIOS).values())
+
+
+def test_a_tag_says_it_whatever_the_name_and_an_unknown_scenario_is_known_by_it_alone() -> None:
+    tagged = case("works", "passed", "scenario:dns")
+
+    assert by_scenario([tagged, case("dns")], ["dns"], SCENARIOS) == {"dns": [tagged]}
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "status", "observed"),
+    [
+        (["passed", "passed"], "pass", "2 tests passed"),
+        (["passed", "skipped"], "pass", "1 test passed, 1 not run"),
+        (["passed", "failed"], "fail", "1 of 2 tests failed: orders t1"),
+        (["error"], "fail", "1 of 1 test failed: orders t0"),
+        (["skipped"], "fail", "1 test, and none was run"),
+        ([], "fail", "no test"),
+    ],
+)
+def test_cases_about_a_thing_come_to_one_judgement(outcomes: list[Any], status: str, observed: str) -> None:
+    cases = [case(f"t{n}", outcome) for n, outcome in enumerate(outcomes)]
+
+    found = judge_cases("429", cases, expected="x")
+
+    assert (found.status.value, found.observed) == (status, observed)
+
+
+@given(st.lists(st.sampled_from(["passed", "failed", "error", "skipped"])))
+def test_only_a_passed_case_and_no_failed_one_ever_pass(outcomes: list[str]) -> None:
+    found = judge_cases("x", [case("t", outcome) for outcome in outcomes], expected="x")
+
+    is_good = "passed" in outcomes and not {"failed", "error"} & set(outcomes)
+    assert (found.status is FindingStatus.PASS) == is_good
