@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from quub_audit.cli.demo import DEFAULT_OUT
+from quub_audit.demo import repository
 from tests.cli.shop import COMMAND, Shop, environ, interrupt
 
 
@@ -40,12 +41,13 @@ def served(shop: Shop, *arguments: str) -> Iterator[tuple[subprocess.Popen[bytes
 
 
 def test_the_demo_audits_its_world_and_ends_with_the_audits_code(shop: Shop) -> None:
-    ran = shop.run("demo", code=1, TMPDIR=str(shop.folder))
+    ran = shop.run("demo", "-v", code=1, TMPDIR=str(shop.folder))
 
     assert json.loads((shop.folder / DEFAULT_OUT / "result.json").read_bytes())["verdict"] == "not_ready"
     assert f"  {DEFAULT_OUT}/report.html\n" in ran.err
     assert ran.last_line == "exit code 1, not ready: at least one blocking item failed"
     assert not list(shop.folder.glob("quub-audit-demo-*")), "the world is left behind"
+    assert [name for name, value in repository.planted_secrets().items() if value in ran.out + ran.err] == []
 
 
 def test_a_healthy_demo_is_ready_whatever_the_users_own_settings_are(shop: Shop) -> None:
@@ -71,7 +73,7 @@ def test_a_served_demo_can_be_audited_from_another_shell_until_it_is_ended(shop:
         again = subprocess.run(
             shlex.split(command), cwd=shop.folder, capture_output=True, text=True, timeout=120, check=False
         )
-        ended = interrupt(process)
+        ended = interrupt(process, signal.SIGTERM)
 
     assert again.returncode == 0, again.stderr
     assert ended.code == 0

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -122,6 +123,11 @@ def test_a_signal_before_anything_was_audited_leaves_reports_that_say_so(shop: S
     assert "testing-secret" not in ran.err
 
 
+def is_asleep(process: subprocess.Popen[bytes]) -> bool:
+    state = Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
+    return state == "S"
+
+
 def test_ctrl_c_ends_a_command_that_audits_nothing(shop: Shop) -> None:
     """It waits for a writer of a named pipe."""
     os.mkfifo(shop.folder / "result.json")
@@ -135,6 +141,7 @@ def test_ctrl_c_ends_a_command_that_audits_nothing(shop: Shop) -> None:
     ) as process:
         try:
             with (shop.folder / "result.json").open("wb"):  # comes back once the command has opened its end
+                wait_for(lambda: is_asleep(process))  # a signal between its opening and its reading would be lost
                 ran = interrupt(process)
         finally:
             process.kill()

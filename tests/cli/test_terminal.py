@@ -171,6 +171,7 @@ class Played:
                 break
             raw += part
         self.text = raw.decode(errors="ignore")
+        assert until in self.text, self.text
         return self.text
 
     def end(self) -> int:
@@ -248,7 +249,7 @@ def test_ctrl_c_on_a_terminal_takes_the_picture_back_and_says_how_it_ended(shop:
     shop.write("never")
 
     played = Played([str(COMMAND), *shop.arguments()], shop.folder, {"NO_COLOR": "1"}, columns=80)
-    played.read(until="shop.facts.never\x1b[K")
+    played.read(until="never\x1b[K")
     played.process.send_signal(signal.SIGINT)
     text = played.read()
 
