@@ -5,7 +5,7 @@ Fail          a test failed; all or too many were skipped (as they are where the
 Inconclusive  no artifact `integration-tests` is declared; it is missing, stale or of another commit; it holds no test; no property says against which host the tests ran
 Error         results cannot be read, or CI denies them; the declared sandbox does not answer over TLS that can be trusted
 Needs         artifacts of purpose `integration-tests` whose results hold a property with the address that was tested, such as `base_url` (pytest: `record_testsuite_property`); `quub.sandbox_url`, which is asked once by GET and proves nothing by itself
-Source        the guide, Testing; CHECKS of this project: a suite that skips itself without a key is green
+Source        the guide, Testing. A suite that skips itself without a key is green, which is why skipped tests count
 """  # noqa: E501  each line is a paragraph of the page
 
 from __future__ import annotations
