@@ -33,7 +33,6 @@ from quub_audit.model.environment import (
 )
 
 if TYPE_CHECKING:
-
     from quub_audit.connectors.wire import Request
 
 EXCHANGE_TIMEOUT_S = 15.0
