@@ -138,7 +138,7 @@ def read_bytes(root: Path, listed: Listed, max_bytes: int, label: str, *, inside
     if not (inside or Inside(root)).holds(listed.name):
         raise Absent(f"{label} is reached through a link")
     try:
-        with _open(root / listed.name) as stream:
+        with _open(f"{root}/{listed.name}") as stream:
             content = stream.read(max_bytes + 1)
     except PermissionError as error:
         raise Denied(f"{label} may not be read by the user that runs the audit") from error
@@ -149,11 +149,11 @@ def read_bytes(root: Path, listed: Listed, max_bytes: int, label: str, *, inside
     return content
 
 
-def chunks(root: Path, listed: Listed) -> Iterator[bytes]:
+def chunks(inside: Inside, listed: Listed) -> Iterator[bytes]:
     """The content of a listed file, piece by piece. Raises OSError, also for what is a link by now."""
-    if not Inside(root).holds(listed.name):
+    if not inside.holds(listed.name):
         raise FileNotFoundError(listed.name)
-    with _open(root / listed.name) as stream:
+    with _open(inside.root / listed.name) as stream:
         while chunk := stream.read(1 << 20):
             yield chunk
 
@@ -182,7 +182,7 @@ def matcher(globs: tuple[str, ...]) -> Callable[[str], bool]:
     return GitIgnoreSpec.from_lines(globs).match_file
 
 
-def _open(path: Path) -> BinaryIO:
+def _open(path: Path | str) -> BinaryIO:
     return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
 
 
@@ -223,9 +223,9 @@ def _look_at(inside: Inside, name: str, is_tracked: bool, is_excluded: Callable[
     seconds_left(QUESTION_TIMEOUT_S)
     if not inside.holds(name) or ".." in name.split("/"):
         return None
-    path = inside.root / name
+    path = f"{inside.root}/{name}"  # a Path for each of many files would cost as much as looking at it
     try:
-        about = path.lstat()
+        about = os.lstat(path)
         if not stat.S_ISREG(about.st_mode):
             return None
         with _open(path) as stream:

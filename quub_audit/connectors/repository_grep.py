@@ -204,9 +204,11 @@ def batches(names: Iterable[str]) -> Iterator[list[str]]:
 def read_output(done: Done, names: Sequence[str], rules: Sequence[Rule], label: str) -> Mapping[str, Seen]:
     """What one run that ended well has told of each file. Raises Malformed for anything else."""
     seen = {name: Seen() for name in names}
-    line = b""
+    line = ""
     try:
-        for line in done.output.splitlines():
+        for line in done.output.decode().split("\n"):
+            if not line:
+                continue
             match = json.loads(line)
             of_file, number = seen[match["file"]], match["ruleId"]
             if number.startswith(_SOUND):
@@ -215,8 +217,7 @@ def read_output(done: Done, names: Sequence[str], rules: Sequence[Rule], label: 
                 rule = rules[int(number)]
                 of_file.found.append((rule, _found(match, rule)))
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
-        shown = line[:80].decode("utf-8", "backslashreplace")
-        raise Malformed(f"{label} printed what is no match: {_plain(shown)}") from error
+        raise Malformed(f"{label} printed what is no match: {_plain(line[:80]) or error}") from error
     return seen
 
 

@@ -355,7 +355,6 @@ class _Pass:
 
     def _keep(self, file: _File, found: Iterable[tuple[Rule, Found]]) -> None:
         for rule, each in found:
-            seconds_left(QUESTION_TIMEOUT_S)  # calls within calls by the thousand take the library a minute
             self._found[rule].append((file.listed.name, _struck(each, self._redactor)))
 
     def _cut(self) -> None:
@@ -436,14 +435,16 @@ def _is_utf8(content: bytes) -> bool:
 
 
 def search_text(text: str, language: Language, rules: Sequence[Rule]) -> Iterator[tuple[Rule, Found]]:
-    """Matches of rules for one language, found by ast-grep's library."""
+    """Matches of rules for one language, found by ast-grep's library. Raises TimedOut."""
     from ast_grep_py import SgRoot
 
     root = SgRoot(text, language).root()
     holds = _holds(text)
     for rule in rules:
         if holds(words_of(rule.text)):  # the library compiles a rule anew each time, at more than the search itself
-            yield from ((rule, _as_found(node, rule)) for node in root.find_all(**_as_object(rule.text)))
+            for node in root.find_all(**_as_object(rule.text)):
+                seconds_left(QUESTION_TIMEOUT_S)  # calls within calls by the thousand take a minute
+                yield rule, _as_found(node, rule)
 
 
 def error_share(text: str, language: Language) -> float:
