@@ -25,6 +25,7 @@ _HOMES = (
     "quub_audit.facts.telemetry",
     "quub_audit.facts.tls",
     "quub_audit.facts.vault",
+    "quub_audit.facts.web",
     "quub_audit.facts.websocket",
     "quub_audit.model.finding",
     "quub_audit.model.environment",

@@ -148,17 +148,44 @@ class HttpConnector:
         address: str = "",
         method: Method = "GET",
         is_verified: bool = False,
+        origin: str = "",
     ) -> HttpAnswer:
-        """Over TLS, at `address` (one of `addresses`; the first when empty).
+        """Over TLS, at `address` (one of `addresses`; the first when empty); with `origin` as its pages ask.
 
         Raises Unreachable (with `is_verified` for a chain that is not trusted too), TimedOut, NotTls, Malformed;
         Refused for any other method.
         """
         if method not in get_args(Method):
             raise Refused(f"{endpoint}: {method} was not sent; only {', '.join(get_args(Method))} are")
-        chosen = address or self.addresses(endpoint)[0]
-        ip, port = split_host_port(chosen, endpoint.port)
-        peer = _Peer(
+        peer = self._peer(endpoint, address)
+
+        def find() -> HttpAnswer:
+            from quub_audit.connectors.wire import open_trust, verified_trust
+
+            named = f"endpoints.{endpoint}"
+            trust = verified_trust(endpoint.name, endpoint.ca_file, named) if is_verified else open_trust()
+            return self._ask(peer, method, path, {"Origin": origin} if origin else {}, trust)
+
+        asked = " ".join((method, *(["verified"] if is_verified else []), *([f"from {origin}"] if origin else [])))
+        return self._ledger.ask(self._question(peer, asked, path), find)
+
+    def fetch(
+        self,
+        endpoint: Endpoint,
+        path: str,
+        *,
+        address: str,
+        method: Method = "GET",
+        max_bytes: int = MAX_BODY_CHARACTERS,
+    ) -> HttpAnswer:
+        """As `get`, kept in no record: for a connector that looks through bodies itself, of `max_bytes` at most."""
+        from quub_audit.connectors.wire import open_trust
+
+        return self._ask(self._peer(endpoint, address), method, path, {}, open_trust(), max_bytes)
+
+    def _peer(self, endpoint: Endpoint, address: str) -> _Peer:
+        ip, port = split_host_port(address or self.addresses(endpoint)[0], endpoint.port)
+        return _Peer(
             subject=endpoint.name,
             host=ascii_host(endpoint.host),
             port=endpoint.port,
@@ -166,16 +193,6 @@ class HttpConnector:
             address_port=port,
             is_tls=True,
         )
-
-        def find() -> HttpAnswer:
-            from quub_audit.connectors.wire import open_trust, verified_trust
-
-            named = f"endpoints.{endpoint}"
-            trust = verified_trust(endpoint.name, endpoint.ca_file, named) if is_verified else open_trust()
-            return self._ask(peer, method, path, {}, trust)
-
-        asked = f"{method} verified" if is_verified else method
-        return self._ledger.ask(self._question(peer, asked, path), find)
 
     def get_plain(
         self, endpoint: Endpoint, path: str = "/", *, address: str = "", is_upgrade: bool = False
@@ -228,9 +245,15 @@ class HttpConnector:
     # How a server is asked
 
     def _ask(
-        self, peer: _Peer, method: str, path: str, headers: Mapping[str, str], trust: ssl.SSLContext
+        self,
+        peer: _Peer,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        trust: ssl.SSLContext,
+        max_bytes: int = MAX_BODY_CHARACTERS,
     ) -> HttpAnswer:
-        answer = self._attempt(peer, method, path, headers, trust)
+        answer = self._attempt(peer, method, path, headers, trust, max_bytes)
         if answer is Reach.REFUSED:
             raise Unreachable(f"{peer.subject}: {peer.place} refuses connections", next_step="look what listens there")
         if isinstance(answer, Reach):
@@ -249,13 +272,19 @@ class HttpConnector:
             return Reach.OPEN
 
     def _attempt(
-        self, peer: _Peer, method: str, path: str, headers: Mapping[str, str], trust: ssl.SSLContext | None
+        self,
+        peer: _Peer,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        trust: ssl.SSLContext | None,
+        max_bytes: int = MAX_BODY_CHARACTERS,
     ) -> HttpAnswer | Reach:
         """At most `ATTEMPTS` exchanges. Raises NoAnswer where only plain HTTP was spoken, its error otherwise."""
         from quub_audit.connectors.wire import NoAnswer
 
         strike_query(self._sealer, path)
-        request = _make_request(peer, method, path, headers)
+        request = _make_request(peer, method, path, headers, max_bytes)
         for attempt in range(1, ATTEMPTS + 1):
             is_last = attempt == ATTEMPTS
             try:
@@ -280,13 +309,14 @@ class HttpConnector:
         if not isinstance(connection, socket.socket):
             return connection
         raw = exchange(connection, request, trust, timeout_s=seconds_left(EXCHANGE_TIMEOUT_S))
-        return self._read(peer, path, raw, elapsed_s=round(time.monotonic() - began, 3))
+        elapsed_s = round(time.monotonic() - began, 3)
+        return self._read(peer, path, raw, elapsed_s=elapsed_s, max_bytes=request.max_body_bytes)
 
-    def _read(self, peer: _Peer, path: str, raw: RawAnswer, *, elapsed_s: float) -> HttpAnswer:
+    def _read(self, peer: _Peer, path: str, raw: RawAnswer, *, elapsed_s: float, max_bytes: int) -> HttpAnswer:
         if len(raw.headers) > MAX_HEADERS:
             raise Malformed(f"{peer.subject}: {peer.place} sends {len(raw.headers)} headers, more than {MAX_HEADERS}")
         headers = tuple((_text(name).lower(), _text(value)) for name, value in raw.headers)
-        body, is_cut = _read_body(f"{peer.subject}: {peer.place}", headers, raw)
+        body, is_cut = _read_body(f"{peer.subject}: {peer.place}", headers, raw, max_bytes)
         return HttpAnswer(
             url=f"{peer.origin}{shown_path(path)}",
             address=peer.place,
@@ -365,7 +395,7 @@ def _outcome(silence: NoAnswer, peer: _Peer) -> Exception:
 # What is sent
 
 
-def _make_request(peer: _Peer, method: str, path: str, headers: Mapping[str, str]) -> Request:
+def _make_request(peer: _Peer, method: str, path: str, headers: Mapping[str, str], max_bytes: int) -> Request:
     from quub_audit.connectors.wire import Request
 
     sent = {
@@ -384,6 +414,7 @@ def _make_request(peer: _Peer, method: str, path: str, headers: Mapping[str, str
         host=peer.host,
         target=target_of(path),
         headers=tuple(sent.items()),
+        max_body_bytes=max_bytes,
     )
 
 
@@ -444,7 +475,7 @@ def ascii_host(host: str) -> str:
 # What came back
 
 
-def _read_body(named: str, headers: tuple[tuple[str, str], ...], raw: RawAnswer) -> tuple[str, bool]:
+def _read_body(named: str, headers: tuple[tuple[str, str], ...], raw: RawAnswer, max_bytes: int) -> tuple[str, bool]:
     """The body as text, and whether there is more of it than that; a coding that was not asked for is not read."""
     body, is_cut = raw.body, raw.is_cut
     codings = [
@@ -458,14 +489,14 @@ def _read_body(named: str, headers: tuple[tuple[str, str], ...], raw: RawAnswer)
         if len(codings) > MAX_CODINGS or any(coding not in ("gzip", "x-gzip", "deflate") for coding in codings):
             return "", True
         for coding in reversed(codings):
-            body, is_longer = _inflate(named, coding, body)
+            body, is_longer = _inflate(named, coding, body, max_bytes)
             is_cut = is_cut or is_longer
     content_type = next((value for name, value in headers if name == "content-type"), "")
     return _decode(body, content_type), is_cut
 
 
-def _inflate(named: str, coding: str, data: bytes) -> tuple[bytes, bool]:
-    """At most 1 MiB of what was compressed, and whether there is more. Raises Malformed for what is not."""
+def _inflate(named: str, coding: str, data: bytes, max_bytes: int) -> tuple[bytes, bool]:
+    """At most `max_bytes` of what was compressed, and whether there is more. Raises Malformed for what is not."""
     window = zlib.MAX_WBITS | 16
     if coding == "deflate":  # with the zlib header by the RFC, without by some servers
         window = (
@@ -475,11 +506,11 @@ def _inflate(named: str, coding: str, data: bytes) -> tuple[bytes, bool]:
     for _ in range(MAX_GZIP_MEMBERS):
         engine = zlib.decompressobj(window)
         try:
-            made += engine.decompress(data, MAX_BODY_CHARACTERS + 1 - len(made))
+            made += engine.decompress(data, max_bytes + 1 - len(made))
         except zlib.error as error:
             raise Malformed(f"{named} sends a body that is no {coding}: {error}") from error
-        if not engine.eof or len(made) > MAX_BODY_CHARACTERS:
-            return bytes(made[:MAX_BODY_CHARACTERS]), True
+        if not engine.eof or len(made) > max_bytes:
+            return bytes(made[:max_bytes]), True
         data = engine.unused_data.lstrip(b"\0") if coding != "deflate" else b""
         if not data:
             return bytes(made), False

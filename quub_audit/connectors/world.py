@@ -27,6 +27,7 @@ from quub_audit.facts.asking import (
     Telemetry,
     Tls,
     Vault,
+    WebAssets,
     WebSockets,
 )
 from quub_audit.facts.seal import Redactor, Sealer
@@ -168,6 +169,7 @@ class World:
             Prometheus: self._build_prometheus,
             Telemetry: self._build_telemetry,
             Artifacts: self._build_artifacts,
+            WebAssets: self._build_web_assets,
             WebSockets: self._build_websockets,
             Clock: lambda: self._clock,
         }
@@ -269,6 +271,12 @@ class World:
             commit_of=self._commit_for,
             store_of=lambda artifact: by_commit if artifact.pipeline else store,
         )
+
+    def _build_web_assets(self) -> Any:
+        from quub_audit.connectors.web_assets import WebAssetsConnector
+
+        http: Any = self.connector(Http)
+        return WebAssetsConnector(self.ledger, self._sealer, http=http, secret_values=self._secret_values)
 
     def _build_websockets(self) -> Any:
         from quub_audit.connectors.websocket import WebSocketConnector

@@ -29,6 +29,7 @@ from quub_audit.facts.seal import Fingerprint
 from quub_audit.facts.telemetry import Traces, TrackedProject
 from quub_audit.facts.tls import TlsScan
 from quub_audit.facts.vault import VaultSecret
+from quub_audit.facts.web import WebSurface
 from quub_audit.facts.websocket import Handshake, Ping
 from quub_audit.model.environment import (
     AlertmanagerServer,
@@ -96,8 +97,9 @@ class Http(Protocol):
         address: str = "",
         method: Literal["GET", "HEAD", "OPTIONS"] = "GET",
         is_verified: bool = False,
+        origin: str = "",
     ) -> HttpAnswer:
-        """Over TLS, at one address.
+        """Over TLS, at one address; with `origin` as a page of that origin asks.
 
         The chain is verified with `is_verified` alone: what is wrong with it is told by `Tls`.
         """
@@ -114,6 +116,22 @@ class Http(Protocol):
         """Status with which the Quub API answers `probe_path` for the key in the store, or for a made-up key (None).
 
         Only for active checks. The key never leaves the connector.
+        """
+
+
+@runtime_checkable
+class WebAssets(Protocol):
+    """What an endpoint shows to anybody: GET and HEAD alone, at its first address, without any credential."""
+
+    def surface(
+        self, endpoint: Endpoint, *, max_scripts: int = 100, own: tuple[SecretReference, ...] = ()
+    ) -> WebSurface:
+        """Its page, every script of its origin that page and scripts name (`max_scripts` at most) with their source
+        maps, and known paths such as `/.git/HEAD`; all scanned for credentials, and searched for the values of `own`
+        where the configuration lets them be read.
+
+        Raises Unreachable, NotTls, TimedOut, Malformed (nothing of HTTP), Throttled (429), and Malformed or Unsupported
+        where the scan is not complete.
         """
 
 
@@ -368,6 +386,7 @@ CONNECTORS: tuple[type, ...] = (
     Prometheus,
     Telemetry,
     Artifacts,
+    WebAssets,
     WebSockets,
     Clock,
 )

@@ -44,6 +44,7 @@ from quub_audit.facts.asking import (
     Telemetry,
     Tls,
     Vault,
+    WebAssets,
     WebSockets,
 )
 from quub_audit.facts.code import (
@@ -51,6 +52,7 @@ from quub_audit.facts.code import (
     Assignments,
     CodeFile,
     Head,
+    Language,
     LeakedSecret,
     Match,
     Pattern,
@@ -67,6 +69,7 @@ from quub_audit.facts.seal import Fingerprint
 from quub_audit.facts.telemetry import Traces, TrackedProject
 from quub_audit.facts.tls import OLDEST_FIRST, Certificate, Deployment, Protocol, TlsScan
 from quub_audit.facts.vault import SecretVersion, VaultSecret
+from quub_audit.facts.web import WebAsset, WebExposure, WebSecret, WebSurface
 from quub_audit.facts.websocket import Handshake, Ping
 from quub_audit.model.environment import (
     Account,
@@ -84,6 +87,7 @@ from quub_audit.model.environment import (
     IdentityProvider,
     LogSource,
     PrometheusServer,
+    Purpose,
     Quub,
     Region,
     Repository,
@@ -155,6 +159,7 @@ __all__ = [
     "IdentityProvider",
     "KeyClass",
     "KeySample",
+    "Language",
     "LeakedSecret",
     "Level",
     "Listener",
@@ -178,6 +183,7 @@ __all__ = [
     "Prometheus",
     "PrometheusServer",
     "Protocol",
+    "Purpose",
     "Quub",
     "Reach",
     "Realm",
@@ -220,7 +226,12 @@ __all__ = [
     "Vault",
     "VaultSecret",
     "VaultServer",
+    "WebAsset",
+    "WebAssets",
+    "WebExposure",
+    "WebSecret",
     "WebSockets",
+    "WebSurface",
     "artifacts_for",
     "backup_plans",
     "check",

@@ -1,0 +1,1 @@
+"""What endpoints show to anybody."""
