@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
+from math import isfinite
 
 from quub_audit.model.status import FindingStatus, Grade
 
@@ -23,6 +25,35 @@ class Location:
     def __str__(self) -> str:
         place = ":".join([self.file, *(str(n) for n in (self.line, self.column) if n is not None)])
         return f"{place} @ {self.commit[:12]}" if self.commit else place
+
+
+MAX_POINTS = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """Evidence as a curve, small enough to stand in every report.
+
+    Raises ValueError for less than 2 points or more than `MAX_POINTS`, and for numbers that are not finite.
+    """
+
+    title: str
+    """What the curve shows: `95th percentile of each hour`."""
+    x_unit: str
+    y_unit: str
+    points: tuple[tuple[float, float], ...]
+    """x ascending, and y."""
+    trend: tuple[float, float] | None = None
+    """y of the fitted line at the first and at the last point."""
+    limit: float | None = None
+    """What y is compared with."""
+
+    def __post_init__(self) -> None:
+        if not 2 <= len(self.points) <= MAX_POINTS:
+            raise ValueError(f"a chart of {len(self.points)} points, expected 2 to {MAX_POINTS}")
+        beside = (*(self.trend or ()), *(() if self.limit is None else (self.limit,)))
+        if not all(map(isfinite, (*chain.from_iterable(self.points), *beside))):
+            raise ValueError("a chart with a number that is not finite")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +83,8 @@ class Finding:
     """The questions that were asked, in order: `elbv2.DescribeListeners eu-central-1`."""
     attempts: int = 1
     """How often the most retried question had to be sent."""
+    chart: Chart | None = None
+    """A series that was judged, where words and numbers alone do not show it."""
 
     def __post_init__(self) -> None:
         if not self.subject.strip():
@@ -71,6 +104,7 @@ class Finding:
         location: Location | None = None,
         claim: str = "",
         grade: Grade | None = None,
+        chart: Chart | None = None,
     ) -> Finding:
         """A pass when `holds`, else a fail."""
         return cls(
@@ -82,6 +116,7 @@ class Finding:
             location=location,
             claim=claim,
             grade=grade,
+            chart=chart,
         )
 
     @classmethod

@@ -15,6 +15,7 @@ from xml.etree import ElementTree as ET
 from quub_audit.model.finding import Finding
 from quub_audit.model.result import ItemResult, Result
 from quub_audit.model.status import FindingStatus, Status, Verdict
+from quub_audit.reporters.chart import say_chart
 from quub_audit.reporters.text import clean, count, cut, one_line
 from quub_audit.reporters.view import outcome, say_waiver, stance, tally
 
@@ -181,6 +182,7 @@ def _finding_line(finding: Finding) -> str:
         f"observed {finding.observed}" if finding.observed else "",
         f"expected {finding.expected}" if finding.expected else "",
         finding.message,
+        f"{finding.chart.title}: {say_chart(finding.chart)}" if finding.chart else "",
         f"evidence {finding.grade.value}" if finding.grade else "",
         f"attempt {finding.attempts}" if finding.attempts > 1 else "",
     ]

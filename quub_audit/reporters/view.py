@@ -14,6 +14,7 @@ from quub_audit.model.dispensation import Attestation, Waiver
 from quub_audit.model.finding import Finding
 from quub_audit.model.result import Change, ItemResult, Result
 from quub_audit.model.status import FindingStatus, Severity, Status, Verdict
+from quub_audit.reporters.chart import ChartView, chart_view
 from quub_audit.reporters.text import count, cut
 
 
@@ -58,6 +59,7 @@ class FindingView:
     retried: str
     """Empty when the first attempt answered."""
     next_step: str
+    chart: ChartView | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -416,6 +418,7 @@ def _finding_view(finding: Finding) -> FindingView:
         source=cut(finding.source or finding.check, TEXT_SHOWN),
         retried=f"on attempt {finding.attempts}" if finding.attempts > 1 else "",
         next_step=cut(finding.next_step, TEXT_SHOWN),
+        chart=chart_view(finding.chart) if finding.chart else None,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from quub_audit.model.checklist import DroppedItem
 from quub_audit.model.dispensation import Attestation, Waiver
-from quub_audit.model.finding import Finding, Location
+from quub_audit.model.finding import Chart, Finding, Location
 from quub_audit.model.result import ChecklistReference, EvidenceReference, ItemResult, Notice, Result, Tool
 from quub_audit.model.status import ExitCode, FindingStatus, Grade, Severity, Status, Verdict
 
@@ -217,6 +217,32 @@ KEYS = item(
     owner="orders team",
     change="same",
 )
+SUSTAINED = item(
+    "testing.load.sustained",
+    "Sustained load tested (24+ hours)",
+    Status.FAIL,
+    [
+        found(
+            "fail",
+            "soak: results.jtl",
+            "24.1 h, p95 grows by 6.1% an hour",
+            "24 h or longer, no growth",
+            grade=Grade.ARTIFACT,
+            message="soak: answers get slower while the load stays the same; look for a leak",
+            chart=Chart(
+                title="95th percentile by half hour",
+                x_unit="h",
+                y_unit="ms",
+                points=tuple((hour / 2, 210.0 + 6.5 * hour + 18 * (hour % 5)) for hour in range(48)),
+                trend=(240.0, 558.5),
+                limit=500.0,
+            ),
+        )
+    ],
+    next_step="take a heap dump of a replica after ten hours of load",
+    min_evidence=Grade.ARTIFACT,
+    owner="orders team",
+)
 ROTATION = item(
     "security.api-keys.rotation-schedule",
     "Key rotation schedule set",
@@ -350,6 +376,11 @@ def not_ready() -> Result:
             ),
         ),
     )
+
+
+def soak() -> Result:
+    """One item that failed, with a chart."""
+    return result_of([SUSTAINED], Verdict.NOT_READY, "Not ready: 1 blocking item failed")
 
 
 def inconclusive() -> Result:
@@ -548,6 +579,7 @@ def large(items: int = 92, findings: int = 10_000) -> Result:
 CASES: dict[str, Callable[[], Result]] = {
     "ready": ready,
     "not-ready": not_ready,
+    "soak": soak,
     "inconclusive": inconclusive,
     "refused": refused,
     "interrupted": interrupted,
