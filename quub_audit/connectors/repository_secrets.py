@@ -1,8 +1,8 @@
 """Secrets in a working tree and its history: what the scanner finds, sealed, weighed and put in order.
 
-A history that has not changed is not scanned again. The cache keeps no value, only which commits were scanned and at
-which places they held anything: those few are scanned anew each time, since a value is sealed only when it is read.
-In the same way a file of the tree in which nothing was found is not scanned again until its content changes.
+What has not changed is not scanned again: commits of the history, and files of the tree by a hash of their content.
+The cache keeps no value, only the places where anything was found: each value is read from there again, since it is
+sealed anew in each run. What only the scanner can read, such as an encoded value, is scanned anew.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from typing import Generic, TypeVar
 
 from quub_audit.connectors.base import QUESTION_TIMEOUT_S, seconds_left
 from quub_audit.connectors.git import Checkout, View
-from quub_audit.connectors.repository_cache import CleanFiles, HistoryCache, Place, Scanned, TreeCache
-from quub_audit.connectors.repository_files import MAX_TEXT_BYTES, Listed, Tree, chunks, read_bytes
+from quub_audit.connectors.repository_cache import HistoryCache, ScannedFiles, ScannedHistory, TreeCache
+from quub_audit.connectors.repository_files import MAX_TEXT_BYTES, Inside, Listed, Tree, chunks, read_bytes
+from quub_audit.connectors.repository_places import Content, Place, hit_at, place_of
 from quub_audit.connectors.repository_scanner import Hit, Report, Scanner, scanner_path
 from quub_audit.connectors.repository_search import is_not_production
 from quub_audit.errors import Reportable
@@ -32,6 +33,9 @@ from quub_audit.model.finding import Location
 
 T = TypeVar("T")
 
+COMMITS_PER_SCAN = 2000
+"""Commits that one call of the scanner names; they stand in one argument."""
+
 PLACES_PER_SCAN = 500
 """Places that one call of the scanner names; they stand in its arguments."""
 
@@ -40,6 +44,9 @@ FILES_PER_SCAN = 20
 
 MAX_NAMED_BYTES = 80_000
 """Longest list of paths in an argument of the scanner; Linux allows 128 KiB for one."""
+
+MAX_READ_BYTES = 32 * 1024 * 1024
+"""Most that is read to find known values again; what lies beyond is scanned anew."""
 
 IGNORE_FILES = (".betterleaksignore", ".gitleaksignore")
 """Where a team lists what was looked at and found harmless: hashes of values, or places."""
@@ -77,7 +84,10 @@ class Caches:
     @classmethod
     def below(cls, folder: Path, *, checkout: Checkout, root: Path) -> Caches:
         """Those of one repository in the cache folder."""
-        return cls(HistoryCache(folder, identity=str(checkout.common_dir)), TreeCache(folder, identity=str(root)))
+        return cls(
+            HistoryCache(folder, identity=str(checkout.common_dir), boundary=checkout.boundary),
+            TreeCache(folder, identity=str(root)),
+        )
 
 
 NOTHING = Found((), {}, is_cut=False)
@@ -149,35 +159,91 @@ def scan_secrets(
 def scan_tree(
     repository: Repository, tree: Tree, view: View | None, scanner: Scanner, cache: TreeCache | None
 ) -> Report:
-    """What stands in the files of the tree; those in which nothing was found before are not scanned again."""
+    """What stands in the files of the tree; those that were scanned before are not scanned again."""
+    pruned = view.ignored_folders if view else tuple
     label = str(repository)
     if cache is None:
-        return scanner.scan_tree(tree.root, pruned=view.ignored_folders() if view else (), label=label)
-    digests = {listed.name: digest_of(tree.root, listed) for listed in tree.files}
-    before = cache.load()
-    changed = [name for name, digest in digests.items() if before is None or digest not in before.digests]
-    if before is not None and not changed:
-        return Report((), before.tool)
-    if len(changed) <= FILES_PER_SCAN and all(map(is_sayable, changed)):
-        report = scanner.scan_files(tree.root, changed, label=label)
+        return scanner.scan_tree(tree.root, pruned=pruned(), label=label)
+    inside = Inside(tree.root)
+    digests = {listed.name: digest_of(inside, listed) for listed in tree.files}
+    before = cache.load() or ScannedFiles(places={}, tool="")
+    known = {
+        listed.name: hits
+        for listed in tree.files
+        if (hits := _hits_again(inside, listed, digests[listed.name], before)) is not None
+    }
+    changed = [listed for listed in tree.files if listed.name not in known]
+    again = [hit for hits in known.values() for hit in hits]
+    if before.tool and not changed:
+        return Report(tuple(again), before.tool)
+    if before.tool and len(changed) <= FILES_PER_SCAN and all(is_sayable(listed.name) for listed in changed):
+        report = scanner.scan_files(tree.root, [listed.name for listed in changed], label=label)
     else:
-        report = scanner.scan_tree(tree.root, pruned=view.ignored_folders() if view else (), label=label)
-    leaky = {hit.path for hit in report.hits}
-    clean = frozenset(digest for name, digest in digests.items() if digest and scanner_path(name) not in leaky)
-    cache.save(CleanFiles(digests=clean, tool=report.tool))
-    return report
+        report = scanner.scan_tree(tree.root, pruned=pruned(), label=label)
+        known, again, changed = {}, [], list(tree.files)
+    places = {digests[name]: before.places[digests[name]] for name in known}
+    found = by_path(report.hits)
+    for listed in changed:
+        digest = digests[listed.name]
+        placed = _placed_in_file(inside, listed, digest, found.get(scanner_path(listed.name), ()))
+        if placed is not None:
+            places[digest] = placed
+    cache.save(ScannedFiles(places=places, tool=report.tool))
+    return Report((*again, *report.hits), report.tool)
 
 
-def digest_of(root: Path, listed: Listed) -> str:
+def digest_of(inside: Inside, listed: Listed) -> str:
     """A hash over path and content; empty for a file that cannot be read."""
     seconds_left(QUESTION_TIMEOUT_S)
-    digest = hashlib.sha256(os.fsencode(listed.name) + b"\0")
     try:
-        for chunk in chunks(root, listed):
-            digest.update(chunk)
+        return _digest(listed, chunks(inside, listed))
     except OSError:
         return ""
+
+
+def _digest(listed: Listed, content: Iterable[bytes]) -> str:
+    digest = hashlib.sha256(os.fsencode(listed.name) + b"\0")
+    for chunk in content:
+        digest.update(chunk)
     return digest.hexdigest()[:32]
+
+
+def _content_of(inside: Inside, listed: Listed, digest: str) -> Content | None:
+    """A file as it was when `digest` was made; None where it is not, or is too large."""
+    try:
+        content = read_bytes(inside.root, listed, MAX_READ_BYTES, listed.name, inside=inside)
+    except Reportable:
+        return None
+    return Content(content) if _digest(listed, (content,)) == digest else None
+
+
+def _hits_again(inside: Inside, listed: Listed, digest: str, before: ScannedFiles) -> Sequence[Hit] | None:
+    """What an earlier run found in a file; None where only the scanner can tell."""
+    places = before.places.get(digest)
+    if places is None:
+        return None
+    if not places:
+        return ()
+    content = _content_of(inside, listed, digest)
+    hits = [hit for place in places if content and (hit := hit_at(place, content))]
+    return hits if len(hits) == len(places) else None
+
+
+def _placed_in_file(inside: Inside, listed: Listed, digest: str, hits: Sequence[Hit]) -> tuple[Place, ...] | None:
+    """Places of all that was found; None where they do not tell it all, or the file changed under the scan."""
+    if not hits:
+        return () if digest and digest_of(inside, listed) == digest else None
+    content = _content_of(inside, listed, digest)
+    places = tuple(place_of(hit, content) for hit in hits)
+    return places if all(place.length for place in places) else None
+
+
+def by_path(hits: Iterable[Hit]) -> Mapping[str, Sequence[Hit]]:
+    """Hits of each file."""
+    found: dict[str, list[Hit]] = {}
+    for hit in hits:
+        found.setdefault(hit.path, []).append(hit)
+    return found
 
 
 def is_sayable(path: str) -> bool:
@@ -193,36 +259,82 @@ def scan_history(repository: Repository, view: View, scanner: Scanner, cache: Hi
     order = {commit: position for position, commit in enumerate(commits[:depth])}
     if not order:
         return Found((), order, is_cut=False)
-    before = cache.load(depth=depth, is_known=order.__contains__) if cache else None
-    hits = _scan_again(before, order, scanner, view, repository) if before else None
-    if before is None or hits is None:
+    history = _History(order, view, scanner, label=str(repository))
+    before = cache.load() if cache else None
+    since = history.scan_since(before) if before else None
+    if since is None:
         options = f"--all --max-count={depth}" if is_cut else ""
-        hits = scanner.scan_history(view.folder, options=options, label=str(repository)).hits
+        placed = history.scan(options, is_remembered=cache is not None)
     else:
-        hits += _scan_new(before, view, scanner, repository)
-    hits = tuple(hit for hit in hits if hit.commit in order)
-    if cache:
-        places = tuple(sorted({place_of(hit) for hit in hits}))
-        cache.save(Scanned(depth=depth, is_cut=is_cut, tips=view.tips(), places=places))
-    return Found(hits, order, is_cut)
+        placed = since
+    if cache and (before is None or since is None or before.commits != order.keys()):
+        places = tuple({place for place, _ in placed})
+        cache.save(ScannedHistory(commits=frozenset(order), places=places))
+    return Found(tuple(hit for _, hit in placed), order, is_cut)
 
 
-def place_of(hit: Hit) -> Place:
-    """What the cache remembers of a hit."""
-    return Place(hit.commit, hit.path, hit.line, hit.rule)
+Placed = list[tuple[Place, Hit]]
 
 
-def _scan_again(
-    before: Scanned, order: Mapping[str, int], scanner: Scanner, view: View, repository: Repository
-) -> tuple[Hit, ...] | None:
-    """Just the places that held something; None when one of them does not now, so that the cache cannot be right."""
-    wanted = {place for place in before.places if place.commit in order}
-    hits: list[Hit] = []
-    for options in _options(sorted(wanted)):
-        hits.extend(scanner.scan_history(view.folder, options=options, label=str(repository)).hits)
-    # A path alone is shown in full where the whole commit would have shown a file that moved: keep what is wanted.
-    hits = [hit for hit in hits if place_of(hit) in wanted]
-    return tuple(hits) if {place_of(hit) for hit in hits} == wanted else None
+@dataclass(frozen=True, slots=True)
+class _History:
+    """Scans commits of one history, and finds again what was found in them before."""
+
+    order: Mapping[str, int]
+    view: View
+    scanner: Scanner
+    label: str
+
+    def scan(self, options: str, *, is_remembered: bool = True) -> Placed:
+        """Commits that `options` of git log choose. Nothing is read for a place that nobody will remember."""
+        report = self.scanner.scan_history(self.view.folder, options=options, label=self.label)
+        hits = [hit for hit in report.hits if hit.commit in self.order]
+        contents = self._contents(hits) if is_remembered else {}
+        return [(place_of(hit, contents.get(_name(hit))), hit) for hit in hits]
+
+    def scan_since(self, before: ScannedHistory) -> Placed | None:
+        """Commits that are new, and of the old ones just the places that held something.
+
+        None when one of them does not now, so that what was remembered cannot be right.
+        """
+        wanted = [place for place in before.places if place.commit in self.order]
+        contents = self._contents(place for place in wanted if place.length)
+        placed: Placed = []
+        left: dict[tuple[str, str, int, str], Place] = {}
+        for place in wanted:
+            content = contents.get(_name(place))
+            hit = hit_at(place, content) if content else None
+            if hit:
+                placed.append((place, hit))
+            else:
+                left[place.spot] = place
+        again = self._scan_places(left.values())
+        if {place.spot for place, _ in again} != left.keys():
+            return None
+        new = [commit for commit in self.order if commit not in before.commits]
+        for start in range(0, len(new), COMMITS_PER_SCAN):
+            again += self.scan(f"--no-walk=unsorted {' '.join(new[start : start + COMMITS_PER_SCAN])}")
+        return placed + again
+
+    def _scan_places(self, places: Iterable[Place]) -> Placed:
+        wanted = {place.spot for place in places}
+        # A path alone is shown in full where the whole commit would have shown a file that moved: keep what is wanted.
+        return [
+            (place, hit)
+            for options in _options(sorted(places))
+            for place, hit in self.scan(options)
+            if place.spot in wanted
+        ]
+
+    def _contents(self, spots: Iterable[Hit | Place]) -> Mapping[str, Content]:
+        names = {_name(spot) for spot in spots if is_sayable(spot.path)}
+        held = self.view.contents(names, max_bytes=MAX_READ_BYTES)
+        return {name: Content(content) for name, content in held.items()}
+
+
+def _name(spot: Hit | Place) -> str:
+    """What git calls the file as it was in the commit."""
+    return f"{spot.commit}:{spot.path}"
 
 
 def _options(places: Sequence[Place]) -> Iterator[str]:
@@ -234,15 +346,6 @@ def _options(places: Sequence[Place]) -> Iterator[str]:
         named = " ".join(map(shlex.quote, paths))
         files = f" -- {named}" if all(map(is_sayable, paths)) and len(named.encode()) < MAX_NAMED_BYTES else ""
         yield f"--no-walk=unsorted {commits}{files}"
-
-
-def _scan_new(before: Scanned, view: View, scanner: Scanner, repository: Repository) -> tuple[Hit, ...]:
-    """Commits that came since."""
-    old = " ".join(before.tips)
-    if not view.has_commits_beside(before.tips):
-        return ()
-    options = f"--all --max-count={repository.history_depth} --not {old}"
-    return scanner.scan_history(view.folder, options=options, label=str(repository)).hits
 
 
 def _by_place(hits: Iterable[Hit], shown: Mapping[str, str]) -> list[Hit]:

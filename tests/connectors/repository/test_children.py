@@ -14,12 +14,15 @@ from quub_audit.connectors.children import Children, Done, kill_all
 from quub_audit.errors import Malformed, TimedOut, Unsupported
 
 
-def shell(children: Children, script: str, *, timeout_s: float = 20, max_bytes: int = 1 << 20) -> Done:
+def shell(
+    children: Children, script: str, *, timeout_s: float = 20, max_bytes: int = 1 << 20, given: bytes = b""
+) -> Done:
     return children.run(
         ["/bin/sh", "-c", script],
         folder=Path("/"),
         environ={"PATH": "/usr/bin:/bin"},
         label="the script",
+        given=given,
         timeout_s=timeout_s,
         max_bytes=max_bytes,
     )
@@ -52,6 +55,13 @@ def test_nothing_of_our_environment_is_passed_on(children: Children, monkeypatch
 
 def test_there_is_no_input_to_wait_for(children: Children) -> None:
     assert shell(children, "cat").output == b""
+
+
+def test_what_is_given_stands_on_the_input_however_much_it_is_and_whoever_reads_it(children: Children) -> None:
+    given = b"x" * 1_000_000
+
+    assert shell(children, "wc -c", given=given).output.strip() == b"1000000"
+    assert shell(children, "true", given=given).code == 0
 
 
 def test_a_program_past_its_time_is_ended_with_what_it_started(children: Children, tmp_path: Path) -> None:

@@ -57,6 +57,25 @@ def test_a_repository_without_commits_has_no_commit(tmp_path: Path, connector: R
     assert connector.head(Checkout(tmp_path / "new").init().target) == Head(commit="")
 
 
+def test_files_of_commits_are_told_as_far_as_git_has_them_and_there_is_room(
+    checkout: Checkout, children: Children
+) -> None:
+    names = {"small.ts": b"small\n", "empty": b"", "with space \u65e5.ts": b"\0\nabc", "large.ts": b"large" * 200}
+    commit = checkout.commit(names)
+    asked = [f"{commit}:{name}" for name in (*names, "missing.ts", "src", "two\nlines")]
+    found = find_checkout(checkout.path)
+    assert found
+    view = View(found, children)
+
+    try:
+        assert view.contents(asked, max_bytes=2000) == {f"{commit}:{name}": held for name, held in names.items()}
+        assert view.contents(asked, max_bytes=20).keys() == {f"{commit}:{name}" for name in names} - {asked[3]}
+        assert view.contents([asked[4], f"{'f' * 40}:a"], max_bytes=2000) == {}
+        assert view.contents([], max_bytes=2000) == {}
+    finally:
+        view.close()
+
+
 def test_a_folder_without_git_says_so(tmp_path: Path, connector: RepositoryConnector) -> None:
     assert connector.head(Repository(name="x", path=str(tmp_path))) == Head(commit="", is_git=False)
 

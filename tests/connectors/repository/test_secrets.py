@@ -7,19 +7,24 @@ import hashlib
 import json
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from quub_audit.connectors.base import DEADLINE, Deadline
-from quub_audit.connectors.children import Done
+from quub_audit.connectors.children import Children, Done
 from quub_audit.connectors.codec import decode, encode
+from quub_audit.connectors.git import View, find_checkout
 from quub_audit.connectors.repository import RepositoryConnector
-from quub_audit.connectors.repository_scanner import FOUND, Scanner, read_report, scanner_path
+from quub_audit.connectors.repository_cache import MAX_BYTES, ScannedFiles, TreeCache
+from quub_audit.connectors.repository_files import list_tree
+from quub_audit.connectors.repository_scanner import FOUND, Scanner, find_scanner, read_report, scanner_path
+from quub_audit.connectors.repository_secrets import Caches, scan_secrets
 from quub_audit.demo.repository import build, planted_secrets
 from quub_audit.errors import Malformed, TimedOut, Unsupported
 from quub_audit.facts.code import LeakedSecret, SecretScan
-from quub_audit.facts.seal import Redactor
+from quub_audit.facts.seal import Redactor, Sealer
 from quub_audit.model.environment import Repository
 from quub_audit.model.finding import Location
 from tests.connectors.repository import corpus
@@ -162,8 +167,8 @@ def test_no_value_is_in_the_answer_and_each_is_struck_from_outputs(
     checkout: Checkout, connect: Connect, made_up: Mint
 ) -> None:
     redactor = Redactor()
-    in_tree, in_history = made_up.github(), made_up.of(corpus.LETTERS, 40)
-    checkout.commit({".env": f"QUUB_API_SECRET={in_history}\n"})
+    in_tree, in_history = made_up.github(), made_up.of(corpus.HEX, 40)
+    checkout.commit({".env": f"CLIENT_SECRET={in_history}\n"})
     checkout.commit({".env": None, "src/a.ts": token_line(made_up, in_tree)})
 
     scan = connect(redactor=redactor).secrets(checkout.target)
@@ -240,10 +245,10 @@ def test_made_up_values_of_tests_are_samples_and_a_vendors_token_in_a_test_is_no
 ) -> None:
     checkout.write(
         {
-            "tests/login.test.ts": f'const clientSecret = "{made_up.of(corpus.LETTERS, 40)}";\n',
+            "tests/login.test.ts": f'const clientSecret = "{made_up.of(corpus.HEX, 40)}";\n',
             "tests/server.key": made_up.pem("RSA PRIVATE KEY", 1190),
             "tests/real.ts": token_line(made_up),
-            "src/login.ts": f'const clientSecret = "{made_up.of(corpus.LETTERS, 40)}";\n',
+            "src/login.ts": f'const clientSecret = "{made_up.of(corpus.HEX, 40)}";\n',
             "config/.env.example": "DATABASE_URL=postgresql://user:" + "password@db.internal/app\n",
         }
     )
@@ -428,8 +433,6 @@ def test_a_whole_report_without_findings_is_clean() -> None:
 
 
 def test_a_missing_scanner_is_unsupported(checkout: Checkout, connector: RepositoryConnector, tmp_path: Path) -> None:
-    from quub_audit.connectors.children import Children
-
     children = Children()
     scanner = Scanner(children, {"PATH": "/nonexistent"}, program=str(tmp_path / "nothing"))
 
@@ -523,15 +526,16 @@ def test_only_new_commits_and_those_that_held_something_are_scanned_again(
     "change",
     [
         {"rules": "others"},
-        {"tips": []},
-        {"tips": ["f" * 40]},
-        {"tips": ["--output=x"]},
+        {"commits": []},
+        {"commits": ["f" * 40]},
+        {"commits": ["--output=x"]},
+        {"commits": "no list"},
         {"places": "no list"},
         {"places": [3]},
         {"places": [["f" * 40, "a.ts", "1", "x"]]},
+        {"places": [["f" * 40, "a.ts", 1, "x", "1"]]},
+        {"places": [["f" * 40, "a.ts", 1, "x", 1, 1, "x", "x", "x"]]},
         {"places": [["--all", "a.ts", 1, "x"]]},
-        {"depth": "x"},
-        {"is_cut": True, "depth": 1},
     ],
 )
 def test_a_cache_that_does_not_fit_is_not_believed(
@@ -560,7 +564,7 @@ def test_a_commit_that_should_have_held_something_and_does_not_voids_the_cache(
     assert [place.file for place in places(scan)] == ["a.ts"]
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"tips": 3}', "[" * 100_000])
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"commits": 3}', "[" * 100_000])
 def test_a_cache_that_is_broken_is_scanned_over_and_mended(
     checkout: Checkout, connect: Connect, tmp_path: Path, made_up: Mint, content: str
 ) -> None:
@@ -639,7 +643,20 @@ def test_a_tree_without_secrets_needs_no_scanner_the_second_time_and_says_the_sa
     assert runs[1].files_scanned == 2
 
 
-@pytest.mark.parametrize("change", [{"digests": "x"}, {"digests": [3]}, {"tool": 1}, {"rules": "others"}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"clean": "x"},
+        {"clean": [3]},
+        {"clean": ["x"]},
+        {"leaky": []},
+        {"leaky": {"x": []}},
+        {"leaky": {"f" * 32: 3}},
+        {"leaky": {"f" * 32: [[]]}},
+        {"tool": 1},
+        {"rules": "others"},
+    ],
+)
 def test_a_cache_of_files_that_does_not_fit_is_not_believed(
     checkout: Checkout, connect: Connect, tmp_path: Path, made_up: Mint, change: dict[str, object]
 ) -> None:
@@ -650,6 +667,163 @@ def test_a_cache_of_files_that_does_not_fit_is_not_believed(
     file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
 
     assert len(connect(cache_dir=cache).secrets(checkout.target).secrets) == 1
+
+
+def scan_with(program: Path, checkout: Checkout, cache: Path) -> SecretScan:
+    """A run with another program for a scanner."""
+    children, found = Children(), find_checkout(checkout.path)
+    assert found
+    view = View(found, children)
+    try:
+        tree = list_tree(checkout.target, view, lambda inner: View(inner, children))
+        return scan_secrets(
+            checkout.target,
+            tree,
+            view,
+            scanner=Scanner(children, view.environ, program=str(program)),
+            sealer=Sealer(b"another", Redactor()),
+            caches=Caches.below(cache, checkout=found, root=tree.root),
+        )
+    finally:
+        view.close()
+        children.close()
+
+
+def test_a_second_run_reads_the_values_where_they_stand_and_needs_no_scanner(
+    checkout: Checkout, connect: Connect, tmp_path: Path, made_up: Mint
+) -> None:
+    cache = tmp_path / "cache"
+    key, line = made_up.pem("RSA PRIVATE KEY", 1190), token_line(made_up)
+    checkout.commit({"gone.key": f"first\n{key}", "gone.ts": f"/* é😀 */ {line}\r\n", 'a "b".ts': line * 2})
+    checkout.commit({"gone.key": None, "gone.ts": None, 'a "b".ts': None})
+    checkout.write({f"src/{number}.ts": token_line(made_up) for number in range(30)} | {"日/server.key": key})
+
+    first = connect(cache_dir=cache).secrets(checkout.target)
+    second = scan_with(tmp_path / "nothing", checkout, cache)
+
+    assert len(first.secrets) == 34
+    for before, after in zip(first.secrets, second.secrets, strict=True):
+        assert replace(after, fingerprint=before.fingerprint) == before
+        assert replace(after.fingerprint, digest="") == replace(before.fingerprint, digest="")
+    assert (second.files_scanned, second.commits_scanned, second.tool) == (33, 3, first.tool)
+
+
+def test_an_encoded_value_is_found_by_the_scanner_each_time(
+    checkout: Checkout, connect: Connect, tmp_path: Path, made_up: Mint
+) -> None:
+    cache, value = tmp_path / "cache", made_up.github()
+    encoded = {"a.ts": base64.b64encode(f"token = {value}".encode()).decode() + "\n"}
+    checkout.commit(encoded)
+    checkout.commit({"a.ts": None})
+    checkout.write({"b.ts": encoded["a.ts"]})
+
+    for _ in range(2):
+        redactor = Redactor()
+        scan = connect(cache_dir=cache, redactor=redactor).secrets(checkout.target)
+        assert [place.file for place in places(scan)] == ["b.ts", "a.ts"]
+        assert redactor.clean(value) == "[redacted]"
+
+    with pytest.raises(Unsupported):
+        scan_with(tmp_path / "nothing", checkout, cache)
+
+
+@pytest.mark.parametrize(
+    ("line", "column", "length"), [(1, 0, 40), (1, -5, 40), (1, 10**9, 40), (1, 16, 10**9), (1, 16, -1), (1, 16, 0)]
+)
+def test_a_value_that_is_not_where_the_cache_says_is_looked_for_by_the_scanner(
+    checkout: Checkout, connect: Connect, tmp_path: Path, made_up: Mint, line: int, column: int, length: int
+) -> None:
+    cache, redactor, value = tmp_path / "cache", Redactor(), made_up.github()
+    leaking = checkout.commit({"a.ts": token_line(made_up, value)})
+    checkout.commit({"a.ts": None})
+    connect(cache_dir=cache).secrets(checkout.target)
+    (file,) = cache.glob("history-*")
+    wrong = [leaking, "a.ts", line, "github-pat", column, length, "", ""]
+    file.write_text(json.dumps({**json.loads(file.read_text()), "places": [wrong]}))
+
+    assert len(connect(cache_dir=cache, redactor=redactor).secrets(checkout.target).secrets) == 1
+    assert redactor.clean(value) == "[redacted]"
+
+
+def test_a_file_that_changes_under_the_scan_is_not_taken_for_clean(
+    checkout: Checkout, connect: Connect, tmp_path: Path, made_up: Mint
+) -> None:
+    cache, leak = tmp_path / "cache", {"a.ts": token_line(made_up)}
+    checkout.write(leak)
+    swapping = tmp_path / "scanner"
+    swapping.write_text(f"#!/bin/sh\n: > '{checkout.path}/a.ts'\nexec '{find_scanner()}' \"$@\"\n")
+    swapping.chmod(0o700)
+    assert scan_with(swapping, checkout, cache).secrets == ()
+    checkout.write(leak)
+
+    assert [place.file for place in places(connect(cache_dir=cache).secrets(checkout.target))] == ["a.ts"]
+
+
+def test_commits_that_come_to_light_when_a_branch_moves_back_are_scanned(
+    checkout: Checkout, connect: Connect, tmp_path: Path, made_up: Mint
+) -> None:
+    cache, newest = tmp_path / "cache", checkout.declared(history_depth=2)
+    leaking = checkout.commit({"a.ts": token_line(made_up)})
+    checkout.commit({"a.ts": None})
+    checkout.git("tag", "v1")
+    checkout.commit({"b.ts": "1\n"})
+    assert connect(cache_dir=cache).secrets(newest).secrets == ()
+    checkout.git("reset", "--quiet", "--hard", "v1")
+
+    assert [place.commit for place in places(connect(cache_dir=cache).secrets(newest))] == [leaking]
+
+
+def test_a_clone_that_was_shallow_is_scanned_down_to_its_first_commit(
+    checkout: Checkout, connect: Connect, tmp_path: Path, made_up: Mint
+) -> None:
+    cache = tmp_path / "cache"
+    leaking = checkout.commit({"a.ts": token_line(made_up)})
+    checkout.commit({"a.ts": None})
+    clone = checkout.shallow()
+    assert connect(cache_dir=cache).secrets(clone.target).secrets == ()
+    clone.git("fetch", "--quiet", "--unshallow")
+
+    assert [place.commit for place in places(connect(cache_dir=cache).secrets(clone.target))] == [leaking]
+
+
+def test_what_nobody_used_for_months_is_removed_from_the_cache_and_nothing_else(
+    checkout: Checkout, connect: Connect, tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir(mode=0o700)
+    for name in ("history-old.json", "tree-old.json", ".kept-old", "notes.json", "history-new.json"):
+        (cache / name).touch()
+        if "new" not in name:
+            os.utime(cache / name, (1, 1))
+
+    connect(cache_dir=cache).secrets(checkout.target)
+
+    left = {file.name for file in cache.iterdir()}
+    assert len(left) == 4
+    assert {"history-new.json", "notes.json"} < left
+
+
+def test_a_cache_in_use_stays(checkout: Checkout, connect: Connect, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    connect(cache_dir=cache).secrets(checkout.target)
+    files = sorted(cache.iterdir())
+    for file in files:
+        os.utime(file, (1, 1))
+
+    connect(cache_dir=cache).secrets(checkout.target)
+
+    assert all(file.stat().st_mtime > 1 for file in files)
+
+
+def test_the_cache_is_bounded_in_size(tmp_path: Path) -> None:
+    cache = TreeCache(tmp_path / "cache", identity="a")
+    cache.save(ScannedFiles(places={"f" * 32: ()}, tool="x"))
+    assert cache.load() == ScannedFiles(places={"f" * 32: ()}, tool="x")
+
+    cache.save(ScannedFiles(places={}, tool="x" * MAX_BYTES))
+
+    assert cache.load() is None
+    assert not list((tmp_path / "cache").iterdir())
 
 
 def test_many_changed_files_and_odd_names_are_scanned_as_a_tree(
