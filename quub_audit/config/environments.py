@@ -65,6 +65,7 @@ from quub_audit.model.environment import (
     SecretReference,
     TestClient,
     Testing,
+    Traffic,
     VaultServer,
 )
 
@@ -288,6 +289,7 @@ class _Builder:
                 self._artifact(name, index, each, node)
                 for index, each in enumerate(self._named(name, node, "artifacts", entry.artifacts))
             ),
+            traffic=Traffic(**entry.traffic.model_dump()) if entry.traffic else Traffic(),
             testing=self._testing(name, entry.testing or TestingEntry(), node),
             not_applicable=tuple(NotApplicable(item=each.item, reason=each.reason) for each in entry.not_applicable),
         )

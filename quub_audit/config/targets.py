@@ -667,6 +667,33 @@ def _is_here(host: str) -> bool:
         return host.lower() == "localhost"
 
 
+Rate = Annotated[float, Field(gt=0, le=10_000_000, allow_inf_nan=False)]
+Milliseconds = Annotated[float, Field(gt=0, le=3_600_000, allow_inf_nan=False)]
+
+
+class TrafficEntry(Strict):
+    """What the service has to carry, all replicas together."""
+
+    expected_peak_rps: Rate | None = None
+    """Requests a second that are expected in the busiest minutes."""
+    expected_average_rps: Rate | None = None
+    """Requests a second over a whole day."""
+    p95_ms: Milliseconds | None = None
+    """Milliseconds within which 95 of 100 requests are to be answered; what the item says when empty."""
+    p99_ms: Milliseconds | None = None
+    """The same for 99 of 100."""
+    rate_limit_rps: Rate | None = None
+    """Requests a second from which on one caller gets 429."""
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> TrafficEntry:
+        for lower, higher in (("expected_average_rps", "expected_peak_rps"), ("p95_ms", "p99_ms")):
+            low, high = getattr(self, lower), getattr(self, higher)
+            if low is not None and high is not None and low > high:
+                raise contradiction(f"{low:g} is above {higher}, expected {high:g} or less", lower)
+        return self
+
+
 class NotApplicableEntry(Strict):
     """An item that does not apply in this environment, with the reason."""
 
@@ -718,6 +745,8 @@ class EnvironmentEntry(Strict):
     """Where errors of the service are collected."""
     artifacts: Annotated[tuple[ArtifactEntry, ...], Field(min_length=1)] = ()
     """What the pipeline made: results of tests, coverage, load tests, scans."""
+    traffic: TrafficEntry | None = None
+    """What the service has to carry."""
     testing: TestingEntry | None = None
     """What has to be tested, whatever else is."""
     not_applicable: tuple[NotApplicableEntry, ...] = ()

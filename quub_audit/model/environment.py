@@ -512,6 +512,20 @@ class Testing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """What the service has to carry, all replicas together. Requests are counted a second; None where nobody says."""
+
+    kind: ClassVar[str] = "traffic"
+    expected_peak_rps: float | None = None
+    expected_average_rps: float | None = None
+    p95_ms: float | None = None
+    p99_ms: float | None = None
+    """What the service promises of its answers."""
+    rate_limit_rps: float | None = None
+    """From which rate on one caller gets 429."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NotApplicable:
     """The environment's word that an item does not apply, with its reason."""
 
@@ -547,6 +561,7 @@ class Environment:
     error_tracking: tuple[ErrorTracker, ...] = ()
     artifacts: tuple[Artifact, ...] = ()
     testing: Testing = Testing()
+    traffic: Traffic = Traffic()
     not_applicable: tuple[NotApplicable, ...] = ()
     siblings: tuple[Environment, ...] = ()
 
@@ -570,6 +585,7 @@ class Environment:
             "error_tracking": bool(self.error_tracking),
             "artifacts": bool(self.artifacts),
             "testing": bool(self.testing.critical_paths or self.testing.flows),
+            "traffic": self.traffic != Traffic(),
         }
         return frozenset(kind for kind, is_there in declared.items() if is_there)
 

@@ -39,7 +39,7 @@ AWS = """\
         account_id: "111122223333"
         regions: [eu-central-1]
 """
-KNOWN = "alertmanager, apm, artifacts, aws, backups, caches, databases, endpoints, error_tracking, identity or 8 more"
+KNOWN = "alertmanager, apm, artifacts, aws, backups, caches, databases, endpoints, error_tracking, identity or 9 more"
 
 
 def below(text: str) -> str:
@@ -534,6 +534,18 @@ testing:
     "a flow twice": (
         below("testing: {flows: [{id: withdraw}, {id: withdraw}]}"),
         ["environments.yaml:5:44: production.testing.flows[1].id: the id is there twice, expected each once"],
+    ),
+    "traffic that does not add up": (
+        below("traffic: {expected_peak_rps: 100, expected_average_rps: 200, p95_ms: 0}"),
+        [
+            "environments.yaml:5:74: production.traffic.p95_ms: the number 0, expected a number of more than 0 and at most 3600000"
+        ],
+    ),
+    "an average above the peak": (
+        below("traffic: {expected_peak_rps: 100, expected_average_rps: 200}"),
+        [
+            "environments.yaml:5:61: production.traffic.expected_average_rps: 200 is above expected_peak_rps, expected 100 or less"
+        ],
     ),
     "a depth of no commits": (
         below("repositories: [{name: r, path: ., history_depth: 0}]"),
