@@ -10,16 +10,14 @@ import pytest
 import yaml
 from ast_grep_py import SgRoot
 
+from quub_audit.checks.security.api_keys._leaks import Allowed, identity_of, judge_scan
 from quub_audit.checks.security.api_keys.stored_in_secret_manager import (
     FALLBACKS,
-    Allowed,
     SecretManagerParameters,
-    identity_of,
     judge_assignments,
     judge_environment_file,
     judge_fallbacks,
     judge_parameter_type,
-    judge_scan,
     judge_states,
     judge_variables,
 )
