@@ -92,9 +92,10 @@ from quub_audit.model.environment import (
     Region,
     Repository,
     SecretReference,
+    Traffic,
     VaultServer,
 )
-from quub_audit.model.finding import Finding, Location
+from quub_audit.model.finding import Chart, Finding, Location
 from quub_audit.model.status import FindingStatus, Grade
 from quub_audit.sdk.addresses import EndpointAddress, endpoint_addresses
 from quub_audit.sdk.artifacts import artifacts_for
@@ -128,6 +129,7 @@ __all__ = [
     "BackupPlan",
     "Cache",
     "Certificate",
+    "Chart",
     "Check",
     "Clock",
     "CodeFile",
@@ -221,6 +223,7 @@ __all__ = [
     "Tokens",
     "Traces",
     "TrackedProject",
+    "Traffic",
     "UserPool",
     "UserPoolClient",
     "Vault",
