@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
@@ -15,7 +16,7 @@ from quub_audit.connectors.git import Checkout, View, find_checkout, plain_envir
 from quub_audit.connectors.repository_assignments import find_assignments
 from quub_audit.connectors.repository_files import Tree, list_tree, matcher, read_text
 from quub_audit.connectors.repository_scanner import Scanner
-from quub_audit.connectors.repository_search import Searcher, check_rule
+from quub_audit.connectors.repository_search import Searcher, check_rule, is_not_production
 from quub_audit.connectors.repository_secrets import Caches, scan_secrets
 from quub_audit.errors import Reportable, TimedOut
 from quub_audit.facts.code import Assignments, CodeFile, Head, Pattern, Search, SecretScan, Text
@@ -56,9 +57,12 @@ class RepositoryConnector:
         that is not UTF-8 is spelled with an escape for each such byte.
         """
         matcher(globs)
-        return self._ask(
-            repository, "files", lambda: tuple(listed.file for listed in self._tree(repository).own(globs)), globs=globs
-        )
+
+        def find() -> tuple[CodeFile, ...]:
+            files = (listed.file for listed in self._tree(repository).own(globs))
+            return tuple(replace(file, is_production=not is_not_production(file.path)) for file in files)
+
+        return self._ask(repository, "files", find, globs=globs)
 
     def read(self, repository: Repository, path: str) -> Text:
         """One file of the working tree as text, known secrets struck; raises as `head`.

@@ -31,6 +31,8 @@ class CodeFile:
     size_bytes: int
     is_tracked: bool
     is_binary: bool = False
+    is_production: bool = True
+    """No test, example, fixture, benchmark or documentation, by its path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
