@@ -28,6 +28,7 @@ from quub_audit.config.targets import (
     EnvironmentEntry,
     EnvironmentsDocument,
     ErrorTrackerEntry,
+    GitHubEntry,
     IdentityEntry,
     LogEntry,
     MonitorEntry,
@@ -54,6 +55,7 @@ from quub_audit.model.environment import (
     Environment,
     ErrorTracker,
     Flow,
+    GitHubProject,
     IdentityProvider,
     LogSource,
     NotApplicable,
@@ -360,6 +362,15 @@ class _Builder:
             path=self._path(entry.path),
             exclude=entry.exclude,
             history_depth=entry.history_depth,
+            github=self._github(entry.github) if entry.github else None,
+        )
+
+    def _github(self, entry: GitHubEntry) -> GitHubProject:
+        return GitHubProject(
+            project=entry.project,
+            url=(entry.url or PIPELINE_URLS["github"]).rstrip("/"),
+            token=entry.token,
+            ca_file=self._path(entry.ca_file),
         )
 
     def _provider(self, entry: IdentityEntry) -> IdentityProvider:

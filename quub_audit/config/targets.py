@@ -275,6 +275,23 @@ class VaultEntry(Strict):
     """Whether values of secrets may be read, to fingerprint them. They are never reported."""
 
 
+class GitHubEntry(Strict):
+    """The repository at GitHub, whose alerts on credentials are asked for."""
+
+    project: Annotated[str, written(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+", "a repository such as acme/orders")]
+    url: BackendUrl = ""
+    """The address of the API; that of github.com when empty."""
+    token: Token = ""
+    """`${NAME}` of the variable that holds a token that may read the repository's alerts on credentials."""
+    ca_file: Line = ""
+    """PEM file of the authority that signs its chain, relative to this file; the public roots when empty."""
+
+    @model_validator(mode="after")
+    def _keeps_its_token(self) -> GitHubEntry:
+        _refuse_credentials_in_clear(self.url, self.model_fields_set, ("token",))
+        return self
+
+
 class RepositoryEntry(Strict):
     """A checkout of the service's code."""
 
@@ -285,6 +302,8 @@ class RepositoryEntry(Strict):
     """Globs of files that do not run in production, beside what is left out by default."""
     history_depth: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] = 5000
     """Commits of the history that are looked at, the newest first."""
+    github: GitHubEntry | None = None
+    """Where GitHub keeps it."""
 
 
 class TestClientEntry(Strict):

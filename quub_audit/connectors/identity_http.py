@@ -30,6 +30,7 @@ from quub_audit.model.environment import (
     ErrorTracker,
     IdentityProvider,
     PrometheusServer,
+    Repository,
 )
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ _NEXT = re.compile(r'<([^<>]{1,2000})>\s*;[^,]*\brel="next"')
 _HOST_NAME = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
 
 
-Server = IdentityProvider | PrometheusServer | AlertmanagerServer | ApmBackend | ErrorTracker | Artifact
+Server = IdentityProvider | PrometheusServer | AlertmanagerServer | ApmBackend | ErrorTracker | Artifact | Repository
 """Whoever may be asked: targets with a name, a kind and a `ca_file`."""
 
 

@@ -16,6 +16,7 @@ from quub_audit.facts.asking import (
     Artifacts,
     Aws,
     Clock,
+    Hosting,
     Http,
     Identity,
     Logs,
@@ -169,6 +170,7 @@ class World:
             Prometheus: self._build_prometheus,
             Telemetry: self._build_telemetry,
             Artifacts: self._build_artifacts,
+            Hosting: self._build_hosting,
             WebAssets: self._build_web_assets,
             WebSockets: self._build_websockets,
             Clock: lambda: self._clock,
@@ -271,6 +273,11 @@ class World:
             commit_of=self._commit_for,
             store_of=lambda artifact: by_commit if artifact.pipeline else store,
         )
+
+    def _build_hosting(self) -> Any:
+        from quub_audit.connectors.hosting_github import HostingConnector
+
+        return HostingConnector(self.environment.repositories, self.ledger, self.redactor)
 
     def _build_web_assets(self) -> Any:
         from quub_audit.connectors.web_assets import WebAssetsConnector

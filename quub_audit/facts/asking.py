@@ -20,6 +20,7 @@ from quub_audit.facts.artifacts import (
     TestReport,
 )
 from quub_audit.facts.code import Assignments, CodeFile, Head, Pattern, Search, SecretScan, Text
+from quub_audit.facts.hosting import SecretAlerts
 from quub_audit.facts.http import HttpAnswer, Reach
 from quub_audit.facts.identity import Organisation, Person, Realm, RefreshTrial, Tokens
 from quub_audit.facts.logs import LogSample
@@ -221,6 +222,18 @@ class Repositories(Protocol):
 
 
 @runtime_checkable
+class Hosting(Protocol):
+    """GitHub, where it keeps a declared repository."""
+
+    def secret_alerts(self, repository: Repository) -> SecretAlerts | None:
+        """Its alerts on credentials, without any value; None where no host of the repository is declared.
+
+        Raises Denied (naming `secret_scanning_alerts: read`), Absent (no such project), Throttled, Unreachable,
+        TimedOut, Malformed, Unsupported.
+        """
+
+
+@runtime_checkable
 class Vault(Protocol):
     """HashiCorp Vault and OpenBao: read and list."""
 
@@ -386,6 +399,7 @@ CONNECTORS: tuple[type, ...] = (
     Prometheus,
     Telemetry,
     Artifacts,
+    Hosting,
     WebAssets,
     WebSockets,
     Clock,
@@ -395,6 +409,7 @@ CONNECTORS: tuple[type, ...] = (
 TARGET_KIND: Mapping[type, str] = {
     Artifacts: "artifacts",
     Aws: "aws",
+    Hosting: "repositories",
     Identity: "identity",
     Postgres: "databases",
     Redis: "caches",

@@ -393,6 +393,19 @@ class ErrorTracker:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GitHubProject:
+    """A repository as GitHub keeps it."""
+
+    project: str
+    """`owner/name`."""
+    url: str
+    """The address of the API."""
+    token: str = ""
+    """Read from the process environment; sealed as soon as it is read."""
+    ca_file: str = ""
+
+
 class Repository:
     """A checkout of the service's code."""
 
@@ -406,6 +419,12 @@ class Repository:
     history_depth: int = 5000
     """Commits of the history that are looked at, newest first."""
 
+    github: GitHubProject | None = None
+
+    @property
+    def ca_file(self) -> str:
+        """PEM bundle that signs the chain of its host; the public roots when empty."""
+        return self.github.ca_file if self.github else ""
     def __str__(self) -> str:
         return self.name
 

@@ -34,6 +34,7 @@ from quub_audit.facts.asking import (
     Aws,
     Clock,
     Http,
+    Hosting,
     Identity,
     Logs,
     Postgres,
@@ -61,6 +62,7 @@ from quub_audit.facts.code import (
     Text,
 )
 from quub_audit.facts.http import Cookie, HttpAnswer, Reach
+from quub_audit.facts.hosting import SecretAlert, SecretAlerts
 from quub_audit.facts.identity import Organisation, Person, Realm, RefreshTrial, Token, Tokens
 from quub_audit.facts.logs import LogSample, PiiKind, Sighting
 from quub_audit.facts.prometheus import Receiver, Rule, Sample, ScrapeTarget, Silence
@@ -159,6 +161,7 @@ __all__ = [
     "HttpAnswer",
     "Identity",
     "IdentityProvider",
+    "Hosting",
     "KeyClass",
     "KeySample",
     "Language",
@@ -209,6 +212,8 @@ __all__ = [
     "SecretVersion",
     "Sighting",
     "Silence",
+    "SecretAlert",
+    "SecretAlerts",
     "Slice",
     "Span",
     "Subjects",

@@ -52,7 +52,20 @@ EXAMPLE: dict[str, Any] = {
             "vault": [
                 {"name": "main", "address": "https://vault.test", "token": "${VAULT_TOKEN}", "namespace": "team"}
             ],
-            "repositories": [{"name": "app", "path": ".", "exclude": ["tools/**"], "history_depth": 10}],
+            "repositories": [
+                {
+                    "name": "app",
+                    "path": ".",
+                    "exclude": ["tools/**"],
+                    "history_depth": 10,
+                    "github": {
+                        "project": "acme/orders",
+                        "url": "https://github.test/api/v3",
+                        "token": "${CODE_TOKEN}",
+                        "ca_file": "ca.pem",
+                    },
+                }
+            ],
             "identity": [
                 {
                     "name": "login",
