@@ -263,6 +263,8 @@ class Experiment:
     """Whether the steady state held; None where it was not looked at."""
     faults: tuple[str, ...]
     """Actions that were done and succeeded. The volume."""
+    fault_at: datetime | None = None
+    """When the first of them began."""
     started_at: datetime | None = None
     duration_s: float | None = None
     breaker_states: tuple[tuple[str, datetime | None], ...] = ()

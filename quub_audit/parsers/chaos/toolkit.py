@@ -35,6 +35,7 @@ def _read(source: Source) -> tuple[Experiment, ...]:
     status: Ending = said  # type: ignore[assignment]
     run = [mapping(each, source, "an activity of the run") for each in list_in(journal, "run", source)]
     is_dry = bool(experiment.get("dry"))
+    faults = [] if is_dry else list(_faults(run, source))
     duration = journal.get("duration")
     report = Experiment(
         origin=Origin(
@@ -48,7 +49,8 @@ def _read(source: Source) -> tuple[Experiment, ...]:
         has_deviated=journal.get("deviated") is not False,
         steady_before=_is_met(states, "before", source),
         steady_after=_is_met(states, "after", source),
-        faults=() if is_dry else tuple(_faults(run, source)),
+        faults=tuple(text_of(activity.get("name")) for activity, _ in faults),
+        fault_at=next((moment(done.get("start")) for _, done in faults), None),
         started_at=moment(journal.get("start")),
         duration_s=number(duration, source, "duration") if duration is not None else None,
         breaker_states=() if is_dry else tuple(_breaker_states(run, states, source)),
@@ -62,11 +64,12 @@ def _is_met(states: Mapping[str, Any], when: str, source: Source) -> bool | None
     return met if isinstance(met, bool) else None
 
 
-def _faults(run: list[Mapping[str, Any]], source: Source) -> Iterator[str]:
+def _faults(run: list[Mapping[str, Any]], source: Source) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """Actions that succeeded: what was to be done, and how it went."""
     for each in run:
         activity = mapping(each.get("activity"), source, "an activity")
         if activity.get("type") == "action" and each.get("status") == "succeeded":
-            yield text_of(activity.get("name"))
+            yield activity, each
 
 
 def _breaker_states(

@@ -1,0 +1,162 @@
+"""A load test ran for a day without a break, and the service was as quick and sound at its end as at its beginning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from quub_audit.checks.testing.load.sustained import SustainedParameters, judge, points_of, theil_sen
+from quub_audit.model.environment import Traffic
+from quub_audit.model.result import ItemResult
+from quub_audit.sdk import LoadRun, Slice
+from tests.checks.testing.integration.results import audited, environment
+from tests.checks.testing.load.runs import artifact, flat, of, write_jtl
+from tests.parsers.sources import DATA
+
+ITEM = "testing.load.sustained"
+WANTED = SustainedParameters()
+SOAK = artifact("sustained-load")
+
+
+def soaked(path: Path, average_rps: float | None = 0.2, **parameters: Any) -> ItemResult:
+    known = environment(artifact("sustained-load", path), traffic=Traffic(expected_average_rps=average_rps))
+    return audited(ITEM, known, parameters=parameters)
+
+
+@pytest.mark.proof("pass")
+def test_a_day_without_gap_and_drift_passes_with_its_chart(tmp_path: Path) -> None:
+    found = soaked(write_jtl(tmp_path / "soak.jtl", 24.1))
+
+    assert found.status.value == "pass"
+    assert found.findings[0].observed == "24.1 h at 0.2 requests a second, no drift"
+    chart = found.findings[0].chart
+    assert chart is not None
+    assert len(chart.points) == 48
+    assert chart.trend is not None
+    assert chart.trend[0] == pytest.approx(chart.trend[1], abs=1)
+
+
+@pytest.mark.proof("fail")
+@pytest.mark.parametrize(
+    ("hours", "more", "why"),
+    [
+        pytest.param(23.2, {}, "from the first sample to the last it is 23.2 h", id="short"),
+        pytest.param(24.1, {"without": (9, 9.2)}, "s without a sample", id="gap"),
+        pytest.param(24.1, {"elapsed_ms": lambda hour: int(100 + 4 * hour)}, "p95 grows by 8", id="leak"),
+        pytest.param(24.1, {"elapsed_ms": lambda hour: 100 if hour < 22 else 190}, "of the last two hours", id="late"),
+        pytest.param(
+            24.1, {"fails": lambda hour, number: number % 50 == 0}, "2.01% of the requests failed", id="errors"
+        ),
+        pytest.param(
+            24.1,
+            {"fails": lambda hour, number: 8 < hour < 8.5 and number % 8 == 0},
+            "of one hour failed",
+            id="bad hour",
+        ),
+        pytest.param(
+            24.1, {"fails": lambda hour, number: hour > 12 and number % 60 == 0}, "errors grow by", id="more errors"
+        ),
+    ],
+)
+def test_a_day_that_was_not_sound_fails(tmp_path: Path, hours: float, more: dict[str, Any], why: str) -> None:
+    found = soaked(write_jtl(tmp_path / "soak.jtl", hours, **more))
+
+    assert found.status.value == "fail"
+    assert why in found.findings[0].observed
+
+
+def test_a_day_at_a_fraction_of_the_expected_load_fails(tmp_path: Path) -> None:
+    found = soaked(write_jtl(tmp_path / "soak.jtl", 24.1), average_rps=120)
+
+    assert found.findings[0].observed == "0.2 requests a second, where 120 are expected on average"
+
+
+@pytest.mark.proof("inconclusive")
+@pytest.mark.parametrize(
+    ("file", "parameters"),
+    [
+        pytest.param("k6-1.8.1-handle-summary.json", {"min_requests": 10}, id="a summary"),
+        pytest.param("jmeter-5.6.3-results.jtl", {}, id="too few requests"),
+        pytest.param("locust-2.47.0-stats.json", {"min_requests": 10}, id="no percentiles over time"),
+        pytest.param("*.nothing", {}, id="no file"),
+    ],
+)
+def test_what_shows_no_day_is_inconclusive(file: str, parameters: dict[str, Any]) -> None:
+    assert soaked(DATA / file, **parameters).status.value == "inconclusive"
+
+
+@pytest.mark.proof("error")
+def test_a_file_that_is_cut_off_is_an_error(tmp_path: Path) -> None:
+    path = write_jtl(tmp_path / "soak.jtl", 1)
+    path.write_bytes(path.read_bytes()[:-9])
+
+    assert soaked(path).status.value == "error"
+
+
+# Judgements
+
+
+def day(p95_ms: Callable[[int], float], minutes: int = 24 * 60 + 5) -> LoadRun:
+    """A day of slices of a minute, by minute."""
+    parts = tuple(
+        Slice(start_s=at * 60.0, requests=600, errors=0, p50_ms=p95_ms(at) / 2, p95_ms=p95_ms(at))
+        for at in range(minutes)
+    )
+    return of(parts, slice_s=60)
+
+
+@pytest.mark.parametrize(
+    ("p95_ms", "is_sound"),
+    [
+        pytest.param(lambda minute: 200.0, True, id="flat"),
+        pytest.param(lambda minute: 200.0 + 30 * (minute % 240 < 30), True, id="a job every four hours"),
+        pytest.param(lambda minute: 2000.0 if 400 < minute < 460 else 200.0, True, id="a bad hour"),
+        pytest.param(lambda minute: 400.0 - minute / 10, True, id="quicker and quicker"),
+        pytest.param(lambda minute: 5.0 + minute / 400, True, id="growth by less than is told"),
+        pytest.param(lambda minute: 200.0 + minute / 40, False, id="a slow leak"),
+        pytest.param(lambda minute: 900.0 if minute < 50 else 200.0, True, id="a cold start"),
+        pytest.param(lambda minute: 200.0 * 2 ** (minute / 1440), False, id="doubles"),
+        pytest.param(lambda minute: 200.0 if minute < 1300 else 600.0, False, id="breaks at the end"),
+    ],
+)
+def test_growth_is_told_from_noise(p95_ms: Callable[[int], float], is_sound: bool) -> None:
+    finding = judge(SOAK, (day(p95_ms),), environment(SOAK), WANTED)
+
+    assert (finding.status.value == "pass") is is_sound, finding.observed
+
+
+def test_runs_are_never_put_together() -> None:
+    half = day(lambda minute: 200.0, 13 * 60)
+
+    assert judge(SOAK, (half, half), environment(SOAK), WANTED).status.value == "fail"
+
+
+def test_the_limit_of_the_service_stands_in_the_chart() -> None:
+    finding = judge(SOAK, (day(lambda minute: 200.0),), environment(SOAK, traffic=Traffic(p95_ms=400)), WANTED)
+
+    assert finding.chart is not None
+    assert finding.chart.limit == 400
+
+
+@pytest.mark.parametrize("hours", [24, 24 * 14])
+def test_a_chart_has_few_points_however_long_the_run_was(hours: int) -> None:
+    points = points_of(flat(rate=1, seconds=hours * 3600, slice_s=600))
+
+    assert 40 <= len(points) <= 150
+    assert sum(point.requests for point in points) == hours * 3600
+
+
+@given(slope=st.floats(-50, 50), start=st.floats(0, 1000), outliers=st.sets(st.integers(0, 39), max_size=10))
+def test_the_trend_stays_between_that_of_the_rest_and_the_noise(slope: float, start: float, outliers: set[int]) -> None:
+    exact = [(float(x), start + slope * x) for x in range(40)]
+    spoilt = [(x, y + 1e6 if x in outliers else y) for x, y in exact]
+
+    found, _ = theil_sen(spoilt)
+
+    # More than half of all pairs are between points of the line.
+    assert found == pytest.approx(slope, abs=1e-6)
