@@ -11,16 +11,27 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from quub_audit.config.checklist import MAX_WAIVER_DAYS, Policy, Stage
-from quub_audit.config.fields import Day, ItemId, Line, Prose, Reason, Strict
+from quub_audit.config.fields import Day, Distinct, ItemId, Line, Prose, Reason, Strict, written
 from quub_audit.config.mistakes import Mistakes, Steps
 from quub_audit.config.shape import contradiction, place_of, quietly, read
 from quub_audit.config.tree import Node, Scalar, child, children, read_file
 from quub_audit.config.variables import refuse_secrets
 from quub_audit.model.checklist import Item
-from quub_audit.model.dispensation import Attestation, Waiver
+from quub_audit.model.dispensation import Attestation, OpenFindings, Waiver
 
 MAX_ATTESTATION_DAYS = 365
 """Days for which a person's word holds at most, from when it was done. DESIGN, section 3."""
+
+Count = Annotated[int, Field(strict=True, ge=0)]
+HostPattern = Annotated[
+    str,
+    written(
+        r"(?:\*\.)?[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*",
+        "a host name such as api.example.com",
+        "api.example.com",
+        longest=253,
+    ),
+]
 
 
 class WaiverEntry(Strict):
@@ -52,6 +63,15 @@ class WaiverEntry(Strict):
         return self
 
 
+class OpenFindingsEntry(Strict):
+    """What of a test is still open, by severity."""
+
+    critical: Count
+    high: Count
+    medium: Count = 0
+    low: Count = 0
+
+
 class AttestationEntry(Strict):
     """A person's dated, expiring word that an item holds."""
 
@@ -69,9 +89,21 @@ class AttestationEntry(Strict):
     """The last day on which the word holds, UTC; at most 365 days after it was done."""
     reference: Line
     """A ticket, a document, a digest: where it can be checked."""
+    method: Line = ""
+    """How it was done: `OWASP WSTG 4.2, by hand`."""
+    scope: Annotated[tuple[HostPattern, ...], Distinct] = ()
+    """Hosts that it was about; `*.example.com` stands for every name below."""
+    report_sha256: Annotated[str, written("[0-9a-f]{64}", "64 hexadecimal digits in lower case")] | None = None
+    """Digest of the report, so that it can be told from another one."""
+    open_findings: OpenFindingsEntry | None = None
+    """What of it is still open."""
+    retested_on: Day | None = None
+    """The day on which it was looked at whether what was found is mended."""
 
     @model_validator(mode="after")
     def _ends_in_time(self) -> AttestationEntry:
+        if self.retested_on and self.retested_on < self.performed_on:
+            raise contradiction("before performed_on, expected that day or a later one", "retested_on")
         if self.expires < self.performed_on:
             raise contradiction("before performed_on, expected a later day", "expires")
         last = self.performed_on + timedelta(days=min(MAX_ATTESTATION_DAYS, (date.max - self.performed_on).days))
@@ -164,15 +196,27 @@ def read_attestations(path: Path, policy: Policy, today: date, mistakes: Mistake
         entry = quietly(AttestationEntry, node)
         if entry is None:
             continue
-        if entry.performed_on > today:
-            text = f"in the future, expected {today.isoformat()} at the latest"
-            mistakes.add(place_of(node, "performed_on"), (*steps, "performed_on"), text)
-        attestation = Attestation(**entry.model_dump(), place=f"{file.name}:{node.place.line}")
+        for name, day in (("performed_on", entry.performed_on), ("retested_on", entry.retested_on)):
+            if day is not None and day > today:
+                text = f"in the future, expected {today.isoformat()} at the latest"
+                mistakes.add(place_of(node, name), (*steps, name), text)
+        attestation = _attestation(entry, f"{file.name}:{node.place.line}")
         twin = next((each for each in attestations if _says_the_same(each, attestation)), None)
         if twin is not None:
             mistakes.add(place_of(node, "item"), (*steps, "item"), f"attested twice, first in {twin.place}")
         attestations.append(attestation)
     return tuple(attestations)
+
+
+def _attestation(entry: AttestationEntry, place: str) -> Attestation:
+    written_as = entry.model_dump(exclude={"open_findings", "report_sha256"})
+    still_open = entry.open_findings
+    return Attestation(
+        **written_as,
+        report_sha256=entry.report_sha256 or "",
+        open_findings=OpenFindings(**still_open.model_dump()) if still_open else None,
+        place=place,
+    )
 
 
 def _says_the_same(one: Attestation, other: Attestation) -> bool:

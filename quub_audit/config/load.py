@@ -95,7 +95,7 @@ def load(
     siblings = tuple(each for name, each in built.items() if name != environment)
     return Configuration(
         checklist=policy.checklist(stage),
-        environment=replace(built[environment], siblings=siblings),
+        environment=replace(built[environment], siblings=siblings, attestations=attestations),
         waivers=waivers,
         attestations=attestations,
     )

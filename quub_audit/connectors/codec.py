@@ -28,6 +28,7 @@ _HOMES = (
     "quub_audit.facts.vault",
     "quub_audit.facts.web",
     "quub_audit.facts.websocket",
+    "quub_audit.model.dispensation",
     "quub_audit.model.finding",
     "quub_audit.model.environment",
     "quub_audit.errors",

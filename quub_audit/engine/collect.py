@@ -243,11 +243,11 @@ def _item_result(run: ItemRun, circumstances: Circumstances, used: set[Waiver]) 
     else:
         if status is Status.INCONCLUSIVE:
             reason = _why_inconclusive(planned, run, folded)
-            if attestation and _admits(item):
+            if attestation and _admits(planned):
                 findings.append(_attested(attestation))
                 status, reason = Status.PASS, f"attested by {attestation.by}: {attestation.statement}"
                 folded, is_attested = replace(folded, grade=Grade.HUMAN), True
-            elif attestation:
+            elif attestation and not _is_judged(planned):
                 reason += f"; the attestation of {attestation.by} cannot pass it: the checklist asks for evidence"
         if not status.is_settled:
             waiver = _covering_waiver(item, status, findings, valid, used)
@@ -284,7 +284,7 @@ def _item_result(run: ItemRun, circumstances: Circumstances, used: set[Waiver]) 
         owner=item.owner,
         waiver=waiver,
         expired_waiver=expired,
-        attestation=attestation if is_attested else None,
+        attestation=attestation if is_attested or (_is_judged(planned) and folded.status is Status.PASS) else None,
         change=change,
         file=item.file,
         line=item.line,
@@ -326,9 +326,16 @@ def _why_inconclusive(planned: PlannedItem, run: ItemRun, folded: Fold) -> str:
     return folded.reason
 
 
-def _admits(item: Item) -> bool:
+def _admits(planned: PlannedItem) -> bool:
     """Whether a person's word alone may pass it."""
-    return item.attestable or item.min_evidence is Grade.HUMAN
+    item = planned.item
+    return (item.attestable or item.min_evidence is Grade.HUMAN) and not _is_judged(planned)
+
+
+def _is_judged(planned: PlannedItem) -> bool:
+    """Whether a check of its own weighs what people attest of it."""
+    checks = (*(entry.check for entry in planned.checks), *(entry.check for entry in planned.left_out))
+    return any(check.judges_attestations for check in checks)
 
 
 def _attested(attestation: Attestation) -> Finding:

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from quub_audit.connectors.base import ASKED, DEADLINE, Deadline, Question
 from quub_audit.engine.plan import Plan, PlannedCheck, PlannedItem
 from quub_audit.errors import Mendable, Reportable, Stale
+from quub_audit.model.dispensation import Attestations
 from quub_audit.model.environment import Environment
 from quub_audit.model.finding import Finding
 from quub_audit.model.status import FindingStatus
@@ -210,7 +211,7 @@ class _Coordinator:
                 continue
             task.deadline = Deadline(self._check_timeout_s)
             task.started_at = time.monotonic()
-            contextvars.copy_context().run(_call, task, self._connectors, self._plan.environment)
+            contextvars.copy_context().run(_call, task, self._connectors, self._plan)
             task.ended_at = time.monotonic()
             self._finished.put(task)
             if task.was_abandoned():
@@ -318,13 +319,13 @@ def _targets(check: Check, environment: Environment) -> tuple[Any, ...]:
     return by_class[check.target.__name__]
 
 
-def _call(task: _Task, connectors: Connectors, environment: Environment) -> None:
+def _call(task: _Task, connectors: Connectors, plan: Plan) -> None:
     """Call the plugin's function in this thread; whatever it does ends up in the task."""
     DEADLINE.set(task.deadline)
     ASKED.set(task.asked)
     step = task.steps[0]
     try:
-        arguments = {need.name: _argument(need, task, connectors, environment) for need in step.needs}
+        arguments = {need.name: _argument(need, task, connectors, plan) for need in step.needs}
         if isinstance(step, Subjects):
             _drain(step.function(task.subject, **arguments), task.subjects)
         else:
@@ -364,9 +365,12 @@ def _drain(answers: Iterable[Any], into: list[Any], expected: type | None = None
         into.append(answer)
 
 
-def _argument(need: Need, task: _Task, connectors: Connectors, environment: Environment) -> object:
+def _argument(need: Need, task: _Task, connectors: Connectors, plan: Plan) -> object:
     if need.type is Environment:
-        return environment
+        return plan.environment
+    if need.type is Attestations:
+        item = plan.items[task.item].item.id
+        return Attestations(entries=tuple(entry for entry in plan.environment.attestations if entry.item == item))
     if issubclass(need.type, Parameters):
         return task.planned.parameters if isinstance(task.planned.parameters, need.type) else need.type()
     return connectors.connector(need.type)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
+from quub_audit.model.dispensation import Attestation
 from quub_audit.model.status import Grade
 
 CREDENTIALS = frozenset(
@@ -393,7 +394,6 @@ class ErrorTracker:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-@dataclass(frozen=True, slots=True, kw_only=True)
 class GitHubProject:
     """A repository as GitHub keeps it."""
 
@@ -406,6 +406,7 @@ class GitHubProject:
     ca_file: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Repository:
     """A checkout of the service's code."""
 
@@ -418,13 +419,13 @@ class Repository:
     """Globs of files that do not run in production, beside what is excluded by default."""
     history_depth: int = 5000
     """Commits of the history that are looked at, newest first."""
-
     github: GitHubProject | None = None
 
     @property
     def ca_file(self) -> str:
         """PEM bundle that signs the chain of its host; the public roots when empty."""
         return self.github.ca_file if self.github else ""
+
     def __str__(self) -> str:
         return self.name
 
@@ -582,6 +583,8 @@ class Environment:
     testing: Testing = Testing()
     traffic: Traffic = Traffic()
     not_applicable: tuple[NotApplicable, ...] = ()
+    attestations: tuple[Attestation, ...] = ()
+    """What attestations.yaml says of any item, expired ones too."""
     siblings: tuple[Environment, ...] = ()
 
     @property

@@ -26,6 +26,7 @@ from quub_audit.facts.artifacts import (
     ScanFinding,
     Slice,
     Span,
+    Statement,
     TestCase,
     TestReport,
 )
@@ -33,8 +34,8 @@ from quub_audit.facts.asking import (
     Artifacts,
     Aws,
     Clock,
-    Http,
     Hosting,
+    Http,
     Identity,
     Logs,
     Postgres,
@@ -61,8 +62,8 @@ from quub_audit.facts.code import (
     SecretScan,
     Text,
 )
-from quub_audit.facts.http import Cookie, HttpAnswer, Reach
 from quub_audit.facts.hosting import SecretAlert, SecretAlerts
+from quub_audit.facts.http import Cookie, HttpAnswer, Reach
 from quub_audit.facts.identity import Organisation, Person, Realm, RefreshTrial, Token, Tokens
 from quub_audit.facts.logs import LogSample, PiiKind, Sighting
 from quub_audit.facts.prometheus import Receiver, Rule, Sample, ScrapeTarget, Silence
@@ -73,6 +74,7 @@ from quub_audit.facts.tls import OLDEST_FIRST, Certificate, Deployment, Protocol
 from quub_audit.facts.vault import SecretVersion, VaultSecret
 from quub_audit.facts.web import WebAsset, WebExposure, WebSecret, WebSurface
 from quub_audit.facts.websocket import Handshake, Ping
+from quub_audit.model.dispensation import Attestation, Attestations, OpenFindings
 from quub_audit.model.environment import (
     Account,
     AlertmanagerServer,
@@ -126,6 +128,8 @@ __all__ = [
     "Artifacts",
     "Assignment",
     "Assignments",
+    "Attestation",
+    "Attestations",
     "Aws",
     "BackupBucket",
     "BackupPlan",
@@ -157,11 +161,11 @@ __all__ = [
     "Grade",
     "Handshake",
     "Head",
+    "Hosting",
     "Http",
     "HttpAnswer",
     "Identity",
     "IdentityProvider",
-    "Hosting",
     "KeyClass",
     "KeySample",
     "Language",
@@ -176,6 +180,7 @@ __all__ = [
     "Logs",
     "Match",
     "MutationReport",
+    "OpenFindings",
     "Organisation",
     "Origin",
     "Outcome",
@@ -207,15 +212,16 @@ __all__ = [
     "ScanFinding",
     "ScrapeTarget",
     "Search",
+    "SecretAlert",
+    "SecretAlerts",
     "SecretReference",
     "SecretScan",
     "SecretVersion",
     "Sighting",
     "Silence",
-    "SecretAlert",
-    "SecretAlerts",
     "Slice",
     "Span",
+    "Statement",
     "Subjects",
     "Tcp",
     "Telemetry",

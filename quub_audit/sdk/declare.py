@@ -10,6 +10,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, get_type_hints
 from pydantic import BaseModel, ConfigDict
 
 from quub_audit.facts.asking import CONNECTORS, TARGET_KIND
+from quub_audit.model.dispensation import Attestations
 from quub_audit.model.environment import (
     Account,
     AlertmanagerServer,
@@ -114,6 +115,11 @@ class Check:
     def id(self) -> str:
         """Unique among all checks."""
         return f"{self.module}/{self.name}"
+
+    @property
+    def judges_attestations(self) -> bool:
+        """Whether it weighs what people attested, so that their word alone passes nothing."""
+        return any(need.type is Attestations for need in _needs(self))
 
     @property
     def parameters(self) -> type[Parameters] | None:
@@ -225,13 +231,13 @@ def _read_needs(function: Callable[..., Any]) -> tuple[Need, ...]:
     for name in names[1:]:
         wanted = hints.get(name)
         is_known = isinstance(wanted, type) and (
-            wanted in CONNECTORS or wanted is Environment or issubclass(wanted, Parameters)
+            wanted in CONNECTORS or wanted in (Environment, Attestations) or issubclass(wanted, Parameters)
         )
         if not is_known or not isinstance(wanted, type):
             known = ", ".join(connector.__name__ for connector in CONNECTORS)
             raise TypeError(
                 f"{function.__qualname__}: nothing fills the argument {name}: {wanted!r}; "
-                f"expected {known}, Environment or a Parameters model"
+                f"expected {known}, Environment, Attestations or a Parameters model"
             )
         needs.append(Need(name=name, type=wanted))
     return tuple(needs)

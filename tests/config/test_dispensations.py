@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quub_audit.config.dispensations import _person
+from quub_audit.model.dispensation import OpenFindings
 from tests.config.folder import SMALLEST, TODAY, Folder
 
 HTTPS = "security.network.https-enforced"
@@ -162,6 +163,23 @@ ATTESTATIONS = {
             'attestations.yaml:6:16: attestations[0].reference: " ", expected one line of text',
         ],
     ),
+    "retested before it was done, with a digest that is none, hosts that are none, and findings that are not counted": (
+        "attestations:\n"
+        + attestation(
+            report_sha256="ABC", scope="[https://a.example, a.example]", open_findings="{critical: -1, hig: 0}"
+        )
+        + attestation(by="grace", retested_on="2026-10-31")
+        + attestation(by="lin", retested_on="2026-11-25"),
+        [
+            'attestations.yaml:8:20: attestations[0].report_sha256: "ABC", expected 64 hexadecimal digits in lower case',
+            'attestations.yaml:9:13: attestations[0].scope[0]: "https://a.example", expected a host name such as api.example.com',
+            "attestations.yaml:10:5: attestations[0].open_findings.high: missing, expected a whole number of at least 0",
+            "attestations.yaml:10:31: attestations[0].open_findings.critical: the number -1, expected a whole number of at least 0",
+            "attestations.yaml:10:35: attestations[0].open_findings.hig: unknown key; did you mean high?",
+            "attestations.yaml:17:18: attestations[1].retested_on: before performed_on, expected that day or a later one",
+            "attestations.yaml:24:18: attestations[2].retested_on: in the future, expected 2026-11-24 at the latest",
+        ],
+    ),
     "said twice": (
         "attestations:\n" + attestation() + attestation(by="ADA  Lovelace", reference="OPS-9"),
         ["attestations.yaml:8:11: attestations[1].item: attested twice, first in attestations.yaml:2"],
@@ -223,6 +241,25 @@ def test_an_attestation_has_all_that_is_said_of_it(folder: Folder) -> None:
     assert (entry.item, entry.statement, entry.by) == (ROTATION, "The key was rotated by hand.", "Ada Lovelace")
     assert (entry.performed_on, entry.expires) == (date(2026, 11, 1), date(2027, 2, 1))
     assert (entry.organisation, entry.reference, entry.place) == ("Example Ltd", "OPS-8", "attestations.yaml:2")
+    assert (entry.method, entry.scope, entry.report_sha256, entry.open_findings) == ("", (), "", None)
+
+
+def test_a_test_is_attested_with_its_scope_and_what_is_open_and_the_environment_has_it(folder: Folder) -> None:
+    told = {
+        "method": "WSTG",
+        "scope": "[api.example.com, '*.example.net']",
+        "report_sha256": f"'{'0' * 64}'",
+        "open_findings": "{critical: 0, high: 1, low: 3}",
+        "retested_on": "2026-11-20",
+    }
+    folder.write(environments=SMALLEST, attestations="attestations:\n" + attestation(**told))
+
+    configuration = folder.load()
+
+    (entry,) = configuration.environment.attestations
+    assert configuration.attestations == (entry,)
+    assert (entry.method, entry.scope, entry.report_sha256) == ("WSTG", ("api.example.com", "*.example.net"), "0" * 64)
+    assert (entry.open_findings, entry.retested_on) == (OpenFindings(critical=0, high=1, low=3), date(2026, 11, 20))
 
 
 def test_an_item_that_nobody_may_waive_is_waived_by_nobody(folder: Folder) -> None:

@@ -37,7 +37,7 @@ def test_the_examples_can_be_used_together(folder: Folder) -> None:
     assert configuration.checklist.max_waiver_days[Severity.CRITICAL] == 7
     ids = [item.id for item in configuration.checklist.items]
     assert ids[ids.index("security.network.partner-tls") - 1].startswith("security.network.")
-    assert (len(configuration.waivers), len(configuration.attestations)) == (1, 1)
+    assert (len(configuration.waivers), len(configuration.attestations)) == (1, 2)
 
 
 def test_every_key_of_the_files_is_on_the_page() -> None:

@@ -13,12 +13,12 @@ from quub_audit.engine.collect import Circumstances, collect, fold, settle_contr
 from quub_audit.engine.execute import ItemRun, Run
 from quub_audit.engine.plan import LeftOut, Plan, PlannedCheck, PlannedItem, Selection
 from quub_audit.model.checklist import Checklist, Item
-from quub_audit.model.dispensation import Attestation, Waiver
+from quub_audit.model.dispensation import Attestation, Attestations, Waiver
 from quub_audit.model.environment import Endpoint, Environment
 from quub_audit.model.finding import Finding
 from quub_audit.model.result import EvidenceReference, ItemResult, Result
 from quub_audit.model.status import ExitCode, FindingStatus, Grade, Severity, Status, Verdict
-from quub_audit.sdk.declare import Check
+from quub_audit.sdk.declare import Check, check
 
 TODAY = date(2026, 11, 23)
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -286,6 +286,23 @@ def test_an_attestation_passes_only_where_the_checklist_takes_a_persons_word() -
     assert admitted.attestation == attestation()
     assert refused.status is Status.INCONCLUSIVE
     assert "the attestation of cy cannot pass it" in refused.reason
+
+
+def test_an_attestation_alone_passes_no_item_whose_check_weighs_attestations() -> None:
+    @check("Weighs them", each=Environment)
+    def weighs(subject: Environment, attestations: Attestations) -> None: ...
+
+    planned = PlannedItem(
+        item=replace(ITEM, attestable=True, min_evidence=Grade.HUMAN),
+        checks=(PlannedCheck(check=weighs.__quub_check__, parameters=None),),  # type: ignore[attr-defined]
+    )
+    unsatisfied = judge_runs(ItemRun(planned=planned), attestations=(attestation(),)).items[0]
+    satisfied = judge_runs(
+        ItemRun(planned=planned, findings=(replace(finding(PASS), grade=Grade.HUMAN),)), attestations=(attestation(),)
+    ).items[0]
+
+    assert (unsatisfied.status, unsatisfied.attestation) == (Status.INCONCLUSIVE, None)
+    assert (satisfied.status, satisfied.attestation) == (Status.PASS, attestation())
 
 
 @pytest.mark.parametrize("seen", [FAIL, ERROR])

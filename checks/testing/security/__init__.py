@@ -1,0 +1,1 @@
+"""Security: penetration tests, scans of dependencies, exposed keys, the OWASP Top 10."""
