@@ -58,7 +58,7 @@ class PeakParameters(LoadParameters):
     """What the checklist may set under `with:`."""
 
     factor: float = Field(default=2.0, gt=0)
-    """Times the expected peak. The guide, Testing: twice the expected traffic."""
+    """Requests per expected request at the peak. The guide, Testing: twice the expected traffic."""
 
     hold_s: float = Field(default=300, gt=0)
     """Seconds without a break that the load has to be held. House rule."""

@@ -52,7 +52,7 @@ class SustainedParameters(LoadParameters):
     """Seconds without a sample. House rule."""
 
     min_share: float = Field(default=0.8, ge=0)
-    """Of the expected average rate. House rule."""
+    """Share of the expected average rate. House rule."""
 
     max_hour_error: float = Field(default=0.02, ge=0, le=1)
     """Share of the requests of any hour that may fail. House rule."""

@@ -35,7 +35,8 @@ def test_a_journal_in_which_the_breaker_opened_and_closed_passes() -> None:
 
 
 JUNIT = """<testsuite name="faults" timestamp="2026-11-24T10:00:00Z">
-<testcase classname="t" name="a @fault:down"><properties><property name="breaker-states" value="{states}"/></properties>{child}</testcase></testsuite>"""
+<testcase classname="t" name="a @fault:down"><properties>
+<property name="breaker-states" value="{states}"/></properties>{child}</testcase></testsuite>"""
 
 
 @pytest.mark.proof("fail")
