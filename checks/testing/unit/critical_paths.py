@@ -1,0 +1,237 @@
+"""Code that must not fail unnoticed is run by tests that pass, line by line and branch by branch.
+
+Pass          of each file of each critical path `min_lines_percent` of the lines and `min_branches_percent` of the branches ran, and every function; the unit tests passed; tests noticed `min_mutants_percent` of the changes to it where a mutation tester was run
+Fail          a file has less, or no report speaks of it; a unit test failed, none was run, or none of those with the tag of the path passed; tests noticed fewer changes
+Inconclusive  environments.yaml names no critical path, no coverage or no unit tests of the repository, or they are older than `max_age_days` or of another commit
+Error         a glob of a critical path matches no code, or no report counts branches of it; a report or the checkout cannot be read
+Needs         the reports, and a checkout of the code
+Source        the guide, Testing; NIST SP 800-218, PW.8
+"""  # noqa: E501  each line is a paragraph of the page
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from pydantic import Field
+
+from quub_audit.checks.testing.unit._code import (
+    Code,
+    CodeParameters,
+    artifacts_about,
+    code_of,
+    lines_unseen,
+    repository_named,
+    unit_tests_of,
+)
+from quub_audit.checks.testing.unit._measured import Measured, Mutants, branches_of, lines_of, measure, mutants_of
+from quub_audit.sdk import (
+    Artifacts,
+    CriticalPath,
+    Environment,
+    FileCoverage,
+    Finding,
+    Location,
+    Repositories,
+    TestCase,
+    check,
+    cut,
+)
+
+
+class PathParameters(CodeParameters):
+    """What the checklist may set under `with:`."""
+
+    min_lines_percent: float = Field(default=95, gt=0, le=100)
+    """Percent of the lines of each file that have to run at least. House rule."""
+
+    min_branches_percent: float = Field(default=90, gt=0, le=100)
+    """Percent of the branches of each file that have to be taken at least. House rule."""
+
+    min_mutants_percent: float = Field(default=70, gt=0, le=100)
+    """Percent of the changes that tests have to notice, where a mutation tester was run. House rule."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What is known of one critical path."""
+
+    name: str
+    code: Code
+    by_glob: Mapping[str, frozenset[str]]
+    """Files of the service's code that each glob matches."""
+    measured: Measured | None
+    """None where no coverage is declared."""
+    unseen: Mapping[str, int]
+    """Lines by path of its files that no report speaks of, none without any."""
+    cases: Sequence[TestCase] | None
+    """None where no unit tests are declared."""
+    mutants: Mutants
+
+    @property
+    def paths(self) -> list[str]:
+        """Its files, by path."""
+        return sorted(frozenset().union(*self.by_glob.values()))
+
+
+@check("Critical paths are covered by tests that pass", each=CriticalPath)
+def path(
+    subject: CriticalPath,
+    artifacts: Artifacts,
+    repositories: Repositories,
+    environment: Environment,
+    wanted: PathParameters,
+) -> Iterator[Finding]:
+    """One finding for the files of the path that are covered, one for each that is not, one for the mutants."""
+    seen = look(subject, artifacts, repositories, environment, wanted)
+    if seen is not None:
+        yield from judge(seen, wanted)
+
+
+def look(
+    subject: CriticalPath,
+    artifacts: Artifacts,
+    repositories: Repositories,
+    environment: Environment,
+    wanted: CodeParameters,
+) -> Seen | None:
+    """Ask for all that is to be known of the path; None where its repository is not declared."""
+    repository = repository_named(subject.repository, environment)
+    if repository is None:
+        return None
+    # What is declared as critical has to be covered, whatever is excluded elsewhere.
+    code = code_of(repository, repositories, ())
+    by_glob = {
+        glob: frozenset(file.path for file in repositories.files(repository, globs=(glob,))) & code.sources.keys()
+        for glob in subject.files
+    }
+    paths = frozenset[str]().union(*by_glob.values())
+    declared = artifacts_about(repository, "coverage", environment)
+    found = [report for each in declared for report in artifacts.coverage(each, fresh=wanted.fresh)]
+    measured = measure(found, code) if declared else None
+    unseen = lines_unseen(code, sorted(paths - measured.files.keys()), repositories) if measured else {}
+    mutation = [
+        report
+        for each in artifacts_about(repository, "mutation", environment)
+        for report in artifacts.mutation(each, fresh=wanted.fresh)
+    ]
+    return Seen(
+        name=subject.id,
+        code=code,
+        by_glob=by_glob,
+        measured=measured,
+        unseen={path: lines for path, lines in unseen.items() if lines},
+        cases=unit_tests_of(repository, environment, artifacts, wanted.fresh),
+        mutants=mutants_of(mutation, paths, code),
+    )
+
+
+def judge(seen: Seen, wanted: PathParameters) -> Iterator[Finding]:
+    """Globs that match nothing first, then tests, files and mutants."""
+    empty = [glob for glob, paths in seen.by_glob.items() if not paths]
+    yield from (no_code(seen, glob) for glob in empty)
+    if seen.measured is None or seen.cases is None:
+        kind = "coverage" if seen.measured is None else "unit tests"
+        yield Finding.warning(
+            subject=seen.name, observed=f"no {kind} of {seen.code.repository}", expected="declared in environments.yaml"
+        )
+        return
+    yield from _judge_tests(seen, seen.cases)
+    if seen.paths:
+        yield from _judge_files(seen, seen.measured, wanted)
+    yield from judge_mutants(seen, wanted.min_mutants_percent)
+
+
+def no_code(seen: Seen, glob: str) -> Finding:
+    """The error of a glob that matches no code that runs in production."""
+    return Finding.error(
+        subject=seen.name,
+        message=f"{seen.name}: {glob} matches no code of {seen.code.repository}",
+        next_step="mend it under `testing.critical_paths` of environments.yaml",
+    )
+
+
+def judge_mutants(seen: Seen, min_percent: float) -> Iterator[Finding]:
+    """What tests noticed of changes to the path; nothing where nothing was tried."""
+    percent = seen.mutants.percent
+    if percent is not None:
+        yield Finding.of(
+            percent >= min_percent,
+            subject=seen.name,
+            observed=f"tests noticed {percent:.1f}% of {seen.mutants.tried} changes",
+            expected=f"{min_percent:g}% or more",
+        )
+    elif seen.mutants.pending:
+        yield Finding.warning(
+            subject=seen.name, observed=f"{seen.mutants.pending} changes were never tried", expected="a run that ended"
+        )
+
+
+def _judge_tests(seen: Seen, cases: Sequence[TestCase]) -> Iterator[Finding]:
+    failed = [case for case in cases if case.outcome in ("failed", "error")]
+    tagged = [case for case in cases if f"critical:{seen.name}" in case.tags]
+    if failed:
+        names = cut(f"{case.suite} {case.name}" for case in failed)
+        observed, expected = f"{len(failed)} unit tests failed: {names}", "none failed"
+    elif not any(case.outcome == "passed" for case in cases):
+        observed, expected = f"none of {len(cases)} unit tests was run", "tests that pass"
+    elif tagged and not any(case.outcome == "passed" for case in tagged):
+        observed, expected = f"none of {len(tagged)} tests with the tag critical:{seen.name} was run", "one that passes"
+    else:
+        return
+    yield Finding.of(False, subject=seen.name, observed=observed, expected=expected)
+
+
+def _judge_files(seen: Seen, measured: Measured, wanted: PathParameters) -> Iterator[Finding]:
+    expected = (
+        f"{wanted.min_lines_percent:g}% of the lines, {wanted.min_branches_percent:g}% of the branches, every function"
+    )
+    files = [measured.files[path] for path in seen.paths if path in measured.files]
+    good: list[FileCoverage] = []
+    for path in seen.paths:
+        file = measured.files.get(path)
+        name, location = f"{seen.name}: {path}", Location(file=path)
+        if file is None and path in seen.unseen:
+            told = f"in no report, so none of about {seen.unseen[path]} lines ran"
+            yield Finding.of(False, subject=name, observed=told, expected=expected, location=location)
+        elif file is None or not file.lines:
+            continue
+        elif not _is_covered(file, wanted):
+            first = min((line for line, _ in file.missed), default=None)
+            location = Location(file=path, line=first)
+            yield Finding.of(False, subject=name, observed=_told(file), expected=expected, location=location)
+        elif path in measured.without_branches:
+            yield Finding.error(
+                subject=name,
+                message=f"{name}: no report counts its branches",
+                next_step="have the tool measure branches: `--cov-branch`, `branch: true`",
+            )
+        else:
+            good.append(file)
+    if good:
+        observed = f"{lines_of(good)} of the lines, {branches_of(good)} of the branches of {len(good)} files"
+        yield Finding.of(True, subject=seen.name, observed=observed, expected=f"of each {expected}")
+    elif not seen.unseen and not any(file.lines for file in files):
+        yield Finding.error(
+            subject=seen.name,
+            message=f"{seen.name}: its files hold nothing that could run",
+            next_step="name the code itself under `testing.critical_paths` of environments.yaml",
+        )
+
+
+def _is_covered(file: FileCoverage, wanted: PathParameters) -> bool:
+    return (
+        100 * file.lines_covered >= wanted.min_lines_percent * file.lines
+        and 100 * file.branches_covered >= wanted.min_branches_percent * file.branches
+        and file.functions_covered == file.functions
+    )
+
+
+def _told(file: FileCoverage) -> str:
+    told = f"{lines_of((file,))} of the lines"
+    if file.branches:
+        told += f", {branches_of((file,))} of the branches"
+    if file.functions > file.functions_covered:
+        names = cut(file.missed_functions) or f"{file.functions - file.functions_covered} functions"
+        told += f", never {names}"
+    return told
