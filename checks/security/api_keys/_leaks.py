@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pydantic import Field
 
-from quub_audit.sdk import Finding, FindingStatus, LeakedSecret, Parameters, SecretScan
+from quub_audit.sdk import CodeFile, Finding, FindingStatus, LeakedSecret, Parameters, SecretScan
 
 
 class Allowed(Parameters):
@@ -101,3 +101,16 @@ def _judge_leak(leak: LeakedSecret, wanted: Allowances) -> Finding:
         f"or allow {identity}",
         location=leak.location,
     )
+
+
+def judge_states(repository: str, states: Iterable[CodeFile]) -> Iterator[Finding]:
+    """A fail for each tracked state file: Terraform keeps every secret in it in clear."""
+    for state in states:
+        if state.is_tracked:
+            yield Finding.of(
+                False,
+                subject=f"{repository}:{state.path}",
+                observed="is tracked by git",
+                expected="is kept in a remote backend",
+                message=f"{repository}:{state.path} holds secrets in clear; remove it from the history and rotate them",
+            )

@@ -21,14 +21,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from quub_audit.checks.security.api_keys._leaks import Allowances, judge_scan
+from quub_audit.checks.security.api_keys._leaks import Allowances, judge_scan, judge_states
 from quub_audit.checks.security.api_keys._secrets import parameter_names, place_of
 from quub_audit.checks.security.api_keys._workloads import Container, containers
 from quub_audit.sdk import (
     Assignment,
     Assignments,
     Aws,
-    CodeFile,
     Environment,
     Finding,
     FindingStatus,
@@ -394,16 +393,3 @@ def _falls_back(match: Match, min_length: int) -> bool:
         return False
     text = literal["text"]
     return "[redacted]" in text or (len(text) >= min_length and not text.startswith(("${", "arn:", "vault:")))
-
-
-def judge_states(repository: str, states: Iterable[CodeFile]) -> Iterator[Finding]:
-    """A fail for each tracked state file: Terraform keeps every secret in it in clear."""
-    for state in states:
-        if state.is_tracked:
-            yield Finding.of(
-                False,
-                subject=f"{repository}:{state.path}",
-                observed="is tracked by git",
-                expected="is kept in a remote backend",
-                message=f"{repository}:{state.path} holds secrets in clear; remove it from the history and rotate them",
-            )

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from ast_grep_py import SgRoot
 
-from quub_audit.checks.security.api_keys._leaks import Allowed, identity_of, judge_scan
+from quub_audit.checks.security.api_keys._leaks import Allowed, identity_of, judge_scan, judge_states
 from quub_audit.checks.security.api_keys.stored_in_secret_manager import (
     FALLBACKS,
     SecretManagerParameters,
@@ -18,7 +18,6 @@ from quub_audit.checks.security.api_keys.stored_in_secret_manager import (
     judge_environment_file,
     judge_fallbacks,
     judge_parameter_type,
-    judge_states,
     judge_variables,
 )
 from quub_audit.facts.code import (
