@@ -63,7 +63,7 @@ from quub_audit.facts.code import (
     Text,
 )
 from quub_audit.facts.hosting import SecretAlert, SecretAlerts
-from quub_audit.facts.http import Cookie, HttpAnswer, Reach
+from quub_audit.facts.http import Burst, Cookie, HttpAnswer, Reach
 from quub_audit.facts.identity import Organisation, Person, Realm, RefreshTrial, Token, Tokens
 from quub_audit.facts.logs import LogSample, PiiKind, Sighting
 from quub_audit.facts.prometheus import Receiver, Rule, Sample, ScrapeTarget, Silence
@@ -133,6 +133,7 @@ __all__ = [
     "Aws",
     "BackupBucket",
     "BackupPlan",
+    "Burst",
     "Cache",
     "Certificate",
     "Chart",
