@@ -224,6 +224,12 @@ class Scan:
     """How new its knowledge is."""
     is_authenticated: bool | None = None
     """Of a dynamic scan: whether it saw pages behind the login; None where the report does not say."""
+    is_active: bool | None = None
+    """Of a dynamic scan: whether it attacked, and did not watch alone; None where the report does not say."""
+    pages: tuple[str, ...] = ()
+    """Of a dynamic scan: addresses that it tells of, without queries, sorted, at most 500."""
+    cwes: tuple[int, ...] = ()
+    """Weaknesses that its rules look for, found or not, sorted; empty where the report does not name them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

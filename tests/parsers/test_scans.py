@@ -1146,3 +1146,20 @@ def test_no_bytes_raise_anything_but_malformed(content: bytes, beginning: bytes)
         read(hostile)
     except Malformed:
         return
+
+
+def test_a_scan_of_code_says_which_weaknesses_its_rules_look_for_found_or_not() -> None:
+    clean = sarif(driver={"rules": [RULE, {"id": "r", "properties": {"tags": ["external/cwe/cwe-089", "security"]}}]})
+
+    assert 89 in only(clean).cwes
+    assert only(clean).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("rule", "is_active"),
+    [("40012-1", True), ("6", True), ("10104", True), ("90019", True), ("10038-1", None), ("90022", None), ("x", None)],
+)
+def test_zap_attacked_where_an_active_rule_tells_of_something(rule: str, is_active: bool | None) -> None:
+    scan = only(zap(zap_alert(alertRef=rule)))
+
+    assert (scan.is_active, scan.pages) == (is_active, ("https://api.example.net/login",))

@@ -84,6 +84,7 @@ def _scan(run: Json, source: Source) -> Scan:
         volume=count or len(files),
         volume_of="rules" if count else "files",
         findings=each_once(findings),
+        cwes=tuple(sorted({cwe for part in rules for rule in part for cwe in _cwes_of(rule, source)})),
         unread=tuple(_unread(run, invocations, source))[:MAX_UNREAD],
     )
 
@@ -145,6 +146,11 @@ def _confidence(said: Json, tags: tuple[str, ...]) -> Confidence:
     # Semgrep says `HIGH CONFIDENCE` as a tag, and `very-high` as the precision of whatever rule.
     by_tag: Confidence = next((each for each in _CONFIDENCE if f"{each} confidence" in words), "")
     return by_tag or _PRECISION.get(text_of(said.get("precision")), "")
+
+
+def _cwes_of(rule: Json, source: Source) -> tuple[int, ...]:
+    said = mapping(rule.get("properties") or {}, source, "properties")
+    return cwes_in((*shorts(list_in(said, "tags", source)), *_weaknesses(said), *_taxa({}, rule, source)))
 
 
 def _weaknesses(said: Json) -> Iterator[object]:

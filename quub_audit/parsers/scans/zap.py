@@ -26,6 +26,14 @@ CONFIDENCES: Mapping[str, Literal["false positive", "low", "medium", "high", "co
     "4": "confirmed",
 }
 
+MAX_PAGES = 500
+
+ATTACKS = frozenset(
+    {10045, 10047, 10048, 10051, 10053, 10058, 10095, 10104, 10106, 10107}
+    | {*range(90017, 90030), *range(90034, 90040)} - {90022}
+)
+"""Active rules among the numbers of passive ones; those below 10 and from 20000 to 49999 are all active."""
+
 Json = Mapping[str, Any]
 
 
@@ -92,7 +100,18 @@ def _scan(report: Json, sites: Iterable[Json], insights: Iterable[Json], source:
         targets=shorts(names),
         findings=each_once(findings),
         unread=tuple(_unread(insights)),
+        is_active=True if any(_is_attack(each.id) for each in findings) else None,
+        pages=tuple(sorted(pages))[:MAX_PAGES],
     )
+
+
+def _is_attack(rule: str) -> bool:
+    """Whether the rule of that number sends attacks: a scan that only watched cannot have found it."""
+    number = rule.partition("-")[0]
+    if not number.isdecimal():
+        return False
+    of_old, known = int(number) < 10, 20000 <= int(number) < 50000
+    return of_old or known or int(number) in ATTACKS
 
 
 def _finding(alert: Json, page: str, source: Source) -> ScanFinding:
