@@ -21,7 +21,7 @@ from quub_audit.facts.artifacts import (
 )
 from quub_audit.facts.code import Assignments, CodeFile, Head, Pattern, Search, SecretScan, Text
 from quub_audit.facts.hosting import SecretAlerts
-from quub_audit.facts.http import HttpAnswer, Reach
+from quub_audit.facts.http import Burst, HttpAnswer, Reach
 from quub_audit.facts.identity import Organisation, Person, Realm, RefreshTrial, Tokens
 from quub_audit.facts.logs import LogSample
 from quub_audit.facts.prometheus import Receiver, Rule, Sample, ScrapeTarget, Silence
@@ -118,6 +118,9 @@ class Http(Protocol):
 
         Only for active checks. The key never leaves the connector.
         """
+
+    def burst(self, endpoint: Endpoint, path: str, *, requests: int) -> Burst:
+        """Answers to at most 200 GETs that are sent as fast as they are answered. Only for active checks."""
 
 
 @runtime_checkable
