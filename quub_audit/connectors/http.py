@@ -14,15 +14,18 @@ from __future__ import annotations
 import base64
 import codecs
 import contextlib
+import contextvars
 import hashlib
 import hmac
 import random
 import re
 import secrets
 import socket
+import threading
 import time
 import urllib.parse
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
@@ -31,8 +34,8 @@ from quub_audit import __version__
 from quub_audit.connectors.base import Ledger, Question, count_attempts, seconds_left
 from quub_audit.connectors.names import as_literal, join_host_port, resolve, split_host_port
 from quub_audit.connectors.tcp import CONNECT_TIMEOUT_S, RESOLVE_TIMEOUT_S, connect
-from quub_audit.errors import Malformed, Refused, TimedOut, Unreachable
-from quub_audit.facts.http import Cookie, HttpAnswer, Reach
+from quub_audit.errors import Malformed, Refused, Reportable, TimedOut, Unreachable
+from quub_audit.facts.http import Burst, Cookie, HttpAnswer, Reach
 from quub_audit.facts.seal import Sealer
 from quub_audit.model.environment import Endpoint, Quub, SecretReference
 
@@ -49,6 +52,11 @@ EXCHANGE_TIMEOUT_S = 15.0
 ATTEMPTS = 2
 TRANSIENT_STATUSES = (502, 503, 504)
 """What a gateway answers while the service behind it is being replaced."""
+
+MAX_BURST = 200
+BURST_AT_ONCE = 8
+MAX_BURST_BODY = 64 * 1024
+"""What `burst` may send, and take of each answer."""
 
 MAX_HEADERS = 256
 MAX_BODY_CHARACTERS = 1024 * 1024
@@ -241,6 +249,60 @@ class HttpConnector:
         named = f"with {key}" if key else "with a made-up key"
         question = Question.about("http", str(quub), f"GET {shown_path(quub.probe_path)} {named}", about)
         return self._ledger.ask(question, lambda: self._try_key(quub, key))
+
+    def burst(self, endpoint: Endpoint, path: str, *, requests: int) -> Burst:
+        """Send `requests` GETs (at most `MAX_BURST`), `BURST_AT_ONCE` at a time, as fast as they are answered.
+
+        To the first address, with no credential and no second try. Raises Refused unless active checks are allowed,
+        and where every request ended without an answer what the first one met.
+        """
+        if not self._allow_active:
+            raise Refused(
+                f"{endpoint}: no burst was sent, because active checks are not allowed", next_step="add --allow-active"
+            )
+        peer, count = self._peer(endpoint, ""), min(requests, MAX_BURST)
+        question = self._question(peer, f"{count} GET", path)
+        return self._ledger.ask(question, lambda: self._send_burst(peer, path, count))
+
+    def _send_burst(self, peer: _Peer, path: str, count: int) -> Burst:
+        from quub_audit.connectors.wire import NoAnswer, open_trust
+
+        strike_query(self._sealer, path)
+        request, trust = _make_request(peer, "GET", path, {}, MAX_BURST_BODY), open_trust()
+        turns, began = iter(range(count)), time.monotonic()
+        answers: list[HttpAnswer | Reach | Exception] = []
+
+        def send() -> None:
+            for _ in turns:
+                try:
+                    answers.append(self._exchange(peer, request, trust, path))
+                except NoAnswer as error:
+                    answers.append(error.error)
+                except Reportable as error:
+                    answers.append(error)
+
+        threads = [
+            threading.Thread(target=contextvars.copy_context().run, args=(send,), daemon=True)
+            for _ in range(min(BURST_AT_ONCE, count))
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        answered = [each for each in answers if isinstance(each, HttpAnswer)]
+        if not answered:
+            raise next(
+                (each for each in answers if isinstance(each, Exception)),
+                Unreachable(f"{peer.subject}: {peer.place} takes no connection"),
+            )
+        statuses = Counter(str(each.status) for each in answered)
+        unanswered = len(answers) - len(answered)
+        return Burst(
+            url=f"{peer.origin}{shown_path(path)}",
+            seconds=round(time.monotonic() - began, 3),
+            statuses={**dict(sorted(statuses.items())), **({"0": unanswered} if unanswered else {})},
+            with_retry_after=sum(each.status == 429 and bool(each.header("retry-after")) for each in answered),
+        )
 
     # How a server is asked
 

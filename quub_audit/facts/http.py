@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -53,3 +54,15 @@ class HttpAnswer:
     def header_values(self, name: str) -> tuple[str, ...]:
         """Every value of the header `name` (any case), in order."""
         return tuple(value for key, value in self.headers if key == name.lower())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Burst:
+    """What a server answered to many requests at once."""
+
+    url: str
+    seconds: float
+    statuses: Mapping[str, int]
+    """Answers by status; `0` for none."""
+    with_retry_after: int
+    """Of those with status 429."""

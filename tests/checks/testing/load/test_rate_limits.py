@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from quub_audit.checks.testing.load.rate_limits import LimitParameters, judge
-from quub_audit.model.environment import Environment, Traffic
-from quub_audit.sdk import LoadRun, Origin
+from quub_audit.checks.testing.load.rate_limits import LimitParameters, judge, judge_burst
+from quub_audit.demo.authority import Authority
+from quub_audit.model.environment import Endpoint, Environment, Traffic
+from quub_audit.sdk import Burst, LoadRun, Origin
 from tests.checks.testing.integration.results import audited, environment
 from tests.checks.testing.load.runs import artifact
 from tests.parsers.sources import DATA
+from tests.worlds.web import Names, Server, Visit, answer, closed_port, endpoint_at, serve
 
 ITEM = "testing.load.rate-limits"
 LIMITS = artifact("rate-limits")
@@ -92,3 +95,71 @@ def test_answers_are_judged_by_what_the_limit_allows(run: LoadRun, limit: float 
     known: Any = environment(LIMITS, traffic=Traffic(rate_limit_rps=limit))
 
     assert [each.status.value for each in judge(LIMITS, run, known, LimitParameters())] == found
+
+
+# The burst
+
+
+@pytest.mark.parametrize(
+    ("statuses", "retry_after", "limit", "status"),
+    [
+        ({"200": 20, "429": 40}, 40, 20, "pass"),
+        ({"200": 20, "429": 40}, 0, 20, "fail"),
+        ({"200": 60}, 0, 20, "fail"),
+        ({"200": 60}, 0, 90, "warning"),
+        ({"200": 60}, 0, None, "warning"),
+        ({"200": 20, "429": 39, "503": 1}, 39, 20, "fail"),
+        ({"500": 60}, 0, None, "fail"),
+    ],
+)
+def test_a_burst_is_judged_by_its_answers(
+    statuses: Mapping[str, int], retry_after: int, limit: float | None, status: str
+) -> None:
+    sent = Burst(url="https://a.example/", seconds=1.0, statuses=statuses, with_retry_after=retry_after)
+
+    assert judge_burst("api", sent, limit, LimitParameters()).status.value == status
+
+
+@pytest.fixture
+def limited(tmp_path: Path) -> Iterator[tuple[Server, Endpoint]]:
+    """A server that lets five requests through, and where it is."""
+    numbers = itertools.count(1)
+
+    def limit(visit: Visit) -> None:
+        said = answer(200) if next(numbers) <= 5 else answer(429, "", ("Retry-After", "1"))
+        visit.socket.sendall(said)
+
+    with serve(limit, tls=Names(Authority(), tmp_path).context("api.shop.test")) as server:
+        yield server, endpoint_at(server, server)
+
+
+@pytest.mark.proof("pass")
+@pytest.mark.parametrize(
+    ("stage", "asked", "is_active", "sent"),
+    [
+        ("staging", False, True, 30),
+        ("production", True, True, 30),
+        ("production", False, True, 0),
+        ("staging", False, False, 0),
+    ],
+)
+def test_a_burst_is_sent_where_it_may_be_and_no_longer_than_it_may(
+    limited: tuple[Server, Endpoint], stage: Any, asked: bool, is_active: bool, sent: int
+) -> None:
+    server, endpoint = limited
+    known = Environment(service="orders", name=stage, stage=stage, endpoints=(endpoint,))
+    parameters = {"probe_path": "/limited", "probe_requests": 30, "probe_production": asked}
+
+    found = audited(ITEM, known, parameters=parameters, allow_active=is_active)
+
+    assert len(server.heads) == sent
+    assert found.status.value == ("pass" if sent else "inconclusive")
+
+
+@pytest.mark.proof("error")
+def test_an_endpoint_that_answers_nothing_is_an_error() -> None:
+    with closed_port() as place:
+        known = Environment(service="orders", name="s", stage="staging", endpoints=(endpoint_at(place, place),))
+        found = audited(ITEM, known, parameters={"probe_path": "/"}, allow_active=True)
+
+    assert found.status.value == "error"
