@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import ast
+import io
 import re
+import tokenize
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -47,6 +48,9 @@ MANIFESTS = (
 
 MAX_READ = 200
 """Files that no report speaks of and that are read to see how much they hold."""
+
+MAX_READ_BYTES = 512 * 1024
+"""Of one of them."""
 
 BYTES_A_LINE = 40
 """Of the rest, by which their lines are taken from their size."""
@@ -159,10 +163,16 @@ def located(paths: Iterable[str], report: str, code: Sequence[str]) -> dict[str,
     are taken to be named alike. Where several files fit equally well, the one beside the report (`report` is its place)
     counts, and else none.
     """
-    by_name: defaultdict[str, list[str]] = defaultdict(list)
-    for path in code:
-        by_name[path.rpartition("/")[2]].append(path)
-    fitting = {path: _fitting(path, by_name[path.rpartition("/")[2]]) for path in paths}
+    by_end: defaultdict[str, list[str]] = defaultdict(list)
+    for file in code:
+        for end in _ends(file):
+            by_end[end].append(file)
+    known = frozenset(code)
+    fitting = {
+        path: [(file[: -len(path)], file) for file in by_end[path]]
+        + [("", end) for end in _ends(path)[1:] if end in known]
+        for path in paths
+    }
     votes = Counter(folder for found in fitting.values() for folder, _ in found)
     chosen: dict[str, str] = {}
     for path, found in fitting.items():
@@ -175,13 +185,10 @@ def located(paths: Iterable[str], report: str, code: Sequence[str]) -> dict[str,
     return chosen
 
 
-def _fitting(path: str, files: Sequence[str]) -> list[tuple[str, str]]:
-    """Folder of the repository in front of the path, and file; the folder is empty for a path that is longer."""
-    return [
-        (file[: -len(path)] if len(file) > len(path) else "", file)
-        for file in files
-        if f"/{file}".endswith(f"/{path}") or path.endswith(f"/{file}")
-    ]
+def _ends(path: str) -> list[str]:
+    """The path, and what is left of it without its first folder, its first two, and so on."""
+    steps = path.split("/")
+    return ["/".join(steps[at:]) for at in range(len(steps))]
 
 
 def _beside(folder: str, report: str) -> int:
@@ -194,43 +201,51 @@ def _beside(folder: str, report: str) -> int:
 def lines_unseen(code: Code, paths: Sequence[str], repositories: Repositories) -> dict[str, int]:
     """About how many lines the files hold that could run, the largest ones read. Raises as `Repositories`."""
     largest = sorted(paths, key=lambda path: (-code.sources[path].size_bytes, path))
-    found = {path: code_lines(path, repositories.read(code.repository, path).text) for path in largest[:MAX_READ]}
-    return found | {path: code.sources[path].size_bytes // BYTES_A_LINE for path in largest[MAX_READ:]}
+    readable = [path for path in largest if code.sources[path].size_bytes <= MAX_READ_BYTES][:MAX_READ]
+    found = {path: code.sources[path].size_bytes // BYTES_A_LINE for path in largest}
+    return found | {path: code_lines(path, repositories.read(code.repository, path).text) for path in readable}
 
 
 _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*|^[ \t]*#[^\n]*", re.DOTALL | re.MULTILINE)
 _IMPORT = re.compile(
-    r"^[ \t]*(?:import[ \t]*\([^)]*\)"
-    r"|(?:import|package|using|use)\b[^;\n{]*(?:\{[^}]*\})?[^;\n]*"
-    r"|export[ \t]*(?:\*|(?:type[ \t]*)?\{[^}]*\})[^;\n]*)",
+    r"^[ \t]*(?:import[ \t]*\([^)]{0,20000}\)"
+    r"|(?:import|package|using|use)\b[^;\n{]*(?:\{[^}]{0,5000}\})?[^;\n]*"
+    r"|export[ \t]*(?:\*|(?:type[ \t]*)?\{[^}]{0,5000}\})[^;\n]*)",
     re.MULTILINE,
 )
 _SHAPE = re.compile(
     r"^[ \t]*(?:(?:export|declare|public|private|protected|sealed|static)[ \t]+)*"
-    r"(?:@?interface\b[^{;]*\{"
-    r"|type[ \t]+\w+[^={;\n]*(?:=[ \t]*|\b(?:struct|interface)[ \t]*)\{"
-    r"|type[ \t]+\w[^=;{\n]*=[^{;]*;)",
+    r"(?:@?interface\b[^{;]{0,500}\{"
+    r"|type[ \t]+\w+[^={;\n]{0,200}(?:=[ \t]*|\b(?:struct|interface)[ \t]*)\{"
+    r"|type[ \t]+\w[^=;{\n]{0,200}=[^{;]{0,5000};)",
     re.MULTILINE,
 )
+
+
+_LAYOUT = frozenset({tokenize.NL, tokenize.COMMENT, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER})
 
 
 def code_lines(path: str, text: str) -> int:
     """About how many lines of a file could run: none of comments, imports, types and brackets."""
     if path.endswith(".py"):
         try:
-            return len(_lines_of_python(text))
-        except (SyntaxError, ValueError, RecursionError):
+            return _lines_of_python(text)
+        except (SyntaxError, tokenize.TokenError):
             pass
     text = _without_shapes(_IMPORT.sub("", _COMMENT.sub("", text)))
     return sum(bool(re.search(r"\w", line)) for line in text.splitlines())
 
 
-def _lines_of_python(text: str) -> set[int]:
-    return {
-        node.lineno
-        for node in ast.walk(ast.parse(text))
-        if isinstance(node, ast.stmt) and not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
-    }
+def _lines_of_python(text: str) -> int:
+    """Statements that are more than a string, which documents."""
+    lines, statement = 0, set[int]()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.NEWLINE:
+            lines += bool(statement - {tokenize.STRING})
+            statement.clear()
+        elif token.type not in _LAYOUT:
+            statement.add(token.type)
+    return lines
 
 
 def _without_shapes(text: str) -> str:

@@ -57,7 +57,8 @@ def measure(reports: Sequence[Coverage], code: Code) -> Measured:
             elif path in code.sources:
                 files[path] = joined(files[path], file) if path in files else replace(file, path=path)
                 with_branches.update((path,) if counts_branches else ())
-        by_report[report.origin.file] = frozenset(path for path in places.values() if path in code.sources)
+        own = frozenset(path for path in places.values() if path in code.sources)
+        by_report[report.origin.file] = by_report.get(report.origin.file, frozenset()) | own
     return Measured(
         files=files,
         without_branches=frozenset(files.keys() - with_branches),

@@ -53,6 +53,15 @@ def test_a_file_that_is_in_no_report_counts_as_not_run(tmp_path: Path) -> None:
     assert "not in the report, so not run: orders/forgotten.py (about 21 lines)" in found.findings[0].observed
 
 
+def test_large_files_that_no_report_speaks_of_count_by_their_size(tmp_path: Path) -> None:
+    target = orders(tmp_path, "-passed")
+    write(tmp_path / "orders", {"orders/large.js": "a();\n" * 400_000})
+
+    found = audited(ITEM, target, parameters=SMALL)
+
+    assert "orders/large.js (about 50000 lines)" in next(each.observed for each in found.findings if each.expected)
+
+
 @pytest.mark.proof("inconclusive")
 def test_no_coverage_is_inconclusive(tmp_path: Path) -> None:
     found = audited(ITEM, orders(tmp_path, "-passed", purposes=("unit-tests",)), parameters=SMALL)
