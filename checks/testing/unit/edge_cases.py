@@ -141,13 +141,14 @@ def covered_by(paths: Iterable[str], tests: Mapping[str, str]) -> Iterator[str]:
 
 
 def judge(edges: Sequence[Edges], wanted: EdgeParameters) -> Iterator[Finding]:
-    """A path that shows nothing is told, and the passes of the others are then told as well and count for nothing."""
+    """What shows nothing first: the passes of the others are then told as well, and count for nothing."""
     findings = [finding for each in edges for finding in _judge_path(each, wanted)]
-    is_held_back = any(finding.status is FindingStatus.WARNING for finding in findings)
+    untold = [finding for finding in findings if finding.status is FindingStatus.WARNING]
+    yield from untold
     for finding in findings:
-        if is_held_back and finding.status is FindingStatus.PASS:
+        if untold and finding.status is FindingStatus.PASS:
             yield Finding.warning(subject=finding.subject, observed=finding.observed, expected=finding.expected)
-        else:
+        elif finding.status is not FindingStatus.WARNING:
             yield finding
 
 
