@@ -57,8 +57,8 @@ def programs() -> list[str]:
     return sorted((packages - demo - {"quub_audit/checks"}) | {"checks"})
 
 
-def test_what_the_program_imports_is_what_it_depends_on() -> None:
-    assert imported(*programs()) | STARTED == declared()
+def test_what_the_program_imports_is_what_it_depends_on_or_an_extra() -> None:
+    assert imported(*programs()) | STARTED == declared() | declared("load")
 
 
 def test_what_the_demo_imports_beyond_that_is_its_extra() -> None:
@@ -67,6 +67,6 @@ def test_what_the_demo_imports_beyond_that_is_its_extra() -> None:
 
 @pytest.mark.parametrize("folder", ["tests", "bench", ".ci"])
 def test_what_tests_and_tools_import_is_in_the_extras(folder: str) -> None:
-    known = declared() | declared("demo") | declared("dev")
+    known = declared() | declared("demo") | declared("load") | declared("dev")
 
     assert imported(folder) - known == set()

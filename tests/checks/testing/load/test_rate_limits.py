@@ -27,7 +27,7 @@ def target(*files: str, limit: float | None = 20) -> Environment:
 
 
 @pytest.mark.proof("pass")
-@pytest.mark.parametrize("file", ["vegeta-12.13.0-limited.json", "k6-1.8.1-summary-export.json"])
+@pytest.mark.parametrize("file", ["vegeta-12.13.0-limited.json", "k6-1.8.1-stream.json.gz"])
 def test_too_many_requests_that_got_429_pass(file: str) -> None:
     assert audited(ITEM, target(file)).status.value == "pass"
 
@@ -46,7 +46,7 @@ def test_nothing_refused_above_the_limit_fails() -> None:
     [
         ("vegeta-12.13.0-report.json", 40),
         ("vegeta-12.13.0-report.json", None),
-        ("locust-2.47.0_stats.csv", 20),
+        ("locust-2.47.0-stats.json", 20),
         ("none.json", 20),
     ],
 )

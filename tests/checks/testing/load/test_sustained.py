@@ -80,7 +80,7 @@ def test_a_day_at_a_fraction_of_the_expected_load_fails(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "parameters"),
     [
-        pytest.param("k6-1.8.1-handle-summary.json", {"min_requests": 10}, id="a summary"),
+        pytest.param("vegeta-12.13.0-report.json", {"min_requests": 10}, id="a summary"),
         pytest.param("jmeter-5.6.3-results.jtl", {}, id="too few requests"),
         pytest.param("locust-2.47.0-stats.json", {"min_requests": 10}, id="no percentiles over time"),
         pytest.param("*.nothing", {}, id="no file"),
