@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 import tokenize
 from collections import Counter, defaultdict
@@ -239,7 +238,8 @@ def code_lines(path: str, text: str) -> int:
 def _lines_of_python(text: str) -> int:
     """Statements that are more than a string, which documents."""
     lines, statement = 0, set[int]()
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+    source = (f"{line}\n" for line in text.split("\n"))
+    for token in tokenize.generate_tokens(lambda: next(source, "")):
         if token.type == tokenize.NEWLINE:
             lines += bool(statement - {tokenize.STRING})
             statement.clear()
