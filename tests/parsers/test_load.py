@@ -288,6 +288,23 @@ def test_a_locust_run_that_stood_still_has_a_gap() -> None:
     assert (run.requests, run.longest_gap_s, run.duration_s) == (30, 301.0, 302.0)
 
 
+def test_a_day_of_locusts_rows_has_slices_of_a_minute_that_lose_nothing() -> None:
+    lines = recorded("locust-2.47.0_stats_history.csv").text().splitlines()
+    header, row = lines[0], lines[-1].split(",")
+    total = header.split(",").index("Total Request Count")
+    rows = []
+    for number in range(24 * 360):
+        row[0], row[total] = str(1_795_000_000 + number * 10), str(number * 50)
+        rows.append(",".join(row))
+
+    run = read("\n".join([header, *rows]))
+
+    assert (run.slice_s, len(run.slices)) in ((60.0, 1440), (60.0, 1441))
+    assert run.requests == sum(each.requests for each in run.slices) == 50 * (24 * 360 - 1)
+    assert {each.p95_ms for each in run.slices} == {77.0}
+    assert -60 < run.slices[0].start_s <= 0
+
+
 # Input that is broken or hostile
 
 

@@ -2,7 +2,7 @@
 
 Pass          a run has samples over `hours` without a gap of more than `max_gap_s`, a mean rate of `min_share` of `traffic.expected_average_rps` or more, errors within `max_error` (each hour within `max_hour_error`), and neither its 95th percentile nor its errors grow
 Fail          the run is shorter, has a gap, carried less, had more errors, or got slower: by the fitted trend, or in its last two hours against the third and fourth
-Inconclusive  no artifact of purpose `sustained-load` is declared, or it is missing or stale; it is a summary without a series; fewer than `min_requests` requests
+Inconclusive  no artifact of purpose `sustained-load` is declared, or it is missing or stale; `traffic.expected_average_rps` is not declared; it is a summary without a series; fewer than `min_requests` requests
 Error         a report cannot be read, or CI denies it
 Needs         an artifact of purpose `sustained-load` with a series: JTL, k6's JSON stream, Locust's history, Gatling's simulation.log, Artillery's report; `traffic` in environments.yaml
 Source        the guide, Testing (24 hours and more); AWS Well-Architected, REL 7 and PERF 5
@@ -93,6 +93,13 @@ def run(
 
 def judge(subject: Artifact, runs: Sequence[LoadRun], environment: Environment, wanted: SustainedParameters) -> Finding:
     """A pass where one run holds; else what is wrong with the one that has the fewest faults."""
+    if environment.traffic.expected_average_rps is None:
+        return nothing_shown(
+            subject,
+            environment,
+            observed="nobody says how much traffic is expected on average",
+            expected="`traffic.expected_average_rps` in environments.yaml",
+        )
     big = [each for each in runs if each.requests >= wanted.min_requests]
     if not big:
         return nothing_shown(

@@ -12,7 +12,7 @@ from typing import Any
 
 from quub_audit.facts.artifacts import LoadRun, Origin, Slice
 from quub_audit.parsers.load.k6 import RETRY_AFTER
-from quub_audit.parsers.load.series import MAX_RUN_S, statuses_in
+from quub_audit.parsers.load.series import MAX_RUN_S, statuses_in, wider
 from quub_audit.parsers.source import Format, Source, count, list_in, mapping, moment, number
 
 PERIOD_S = 10
@@ -52,6 +52,7 @@ def _whole_2(aggregate: Mapping[str, Any], periods: list[Mapping[str, Any]], sou
     for each in periods:
         at = count(each.get("period"), source, "period") // (PERIOD_S * 1000)
         slices[at] = (_counters(each, source), _latency(each, source))
+    slice_s, merged = wider(_slices(slices, first, source), PERIOD_S, min(slices, default=0))
     return LoadRun(
         origin=Origin(file=source.name, tool="Artillery", produced_at=moment(int(last)) if last else None),
         requests=counters.get("http.requests", 0),
@@ -65,8 +66,8 @@ def _whole_2(aggregate: Mapping[str, Any], periods: list[Mapping[str, Any]], sou
         dropped=counters.get("vusers.skipped", 0),
         statuses=statuses_in(by_status),
         statuses_with_retry_after=counters.get(RETRY_AFTER),
-        slice_s=float(PERIOD_S) if slices else 0.0,
-        slices=_slices(slices, first, source),
+        slice_s=float(slice_s) if slices else 0.0,
+        slices=merged,
         longest_gap_s=_gap(slices),
     )
 

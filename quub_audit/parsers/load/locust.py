@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from quub_audit.facts.artifacts import LoadRun, Origin, Slice
-from quub_audit.parsers.load.series import MAX_RUN_S, Histogram, Series, host_of
+from quub_audit.parsers.load.series import MAX_RUN_S, Histogram, Series, host_of, wider
 from quub_audit.parsers.source import Format, Source, count, lines_of, list_in, mapping, moment, number, text_of
 
 AGGREGATED = "Aggregated"
@@ -89,7 +89,8 @@ def _read_history(source: Source) -> tuple[LoadRun, ...]:
     if begun is None:
         return (LoadRun(origin=Origin(file=source.name, tool="Locust"), requests=0, errors=0, duration_s=0.0),)
     gap = max(gap, last - (busy_at if busy_at is not None else begun))
-    slices = tuple(_slice(at, cells.get(at), begun, source) for at in range(min(cells), max(cells) + 1))
+    each_slice = [_slice(at, cells.get(at), begun, source) for at in range(min(cells), max(cells) + 1)]
+    slice_s, slices = wider(each_slice, SLICE_S, min(cells))
     run = LoadRun(
         origin=Origin(file=source.name, tool="Locust", produced_at=moment(last)),
         requests=sum(each.requests for each in slices),
@@ -97,7 +98,7 @@ def _read_history(source: Source) -> tuple[LoadRun, ...]:
         duration_s=float(last - begun),
         started_at=moment(begun),
         is_open_model=False,
-        slice_s=float(SLICE_S),
+        slice_s=float(slice_s),
         slices=slices,
         longest_gap_s=float(gap) if gap > 1 else 0.0,
     )

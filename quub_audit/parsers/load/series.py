@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import groupby, pairwise
 from urllib.parse import urlsplit
 
 from quub_audit.facts.artifacts import LoadRun, Origin, Slice
@@ -196,6 +196,39 @@ class Series:
     def _longest_gap_s(self) -> float:
         seconds = sorted(self._seconds | {int(self._last // 1000)})
         return float(max((after - before for before, after in pairwise(seconds) if after - before > 1), default=0))
+
+
+def wider(slices: Sequence[Slice], slice_s: int, first: int) -> tuple[int, tuple[Slice, ...]]:
+    """The same in `MAX_SLICES` slices or fewer, for formats that have slices and no samples; and how long one is.
+
+    `first` is the number of the first one since 1970. Percentiles become means, weighed by requests.
+    """
+    width = next((each for each in WIDTHS_S if len(slices) * slice_s <= each * MAX_SLICES), WIDTHS_S[-1])
+    together = width // slice_s
+    if together <= 1:
+        return slice_s, tuple(slices)
+    made = []
+    for _, found in groupby(enumerate(slices, start=first), key=lambda pair: pair[0] // together):
+        parts = list(found)
+        inside = [part for _, part in parts]
+        made.append(
+            Slice(
+                start_s=inside[0].start_s - parts[0][0] % together * slice_s,
+                requests=sum(each.requests for each in inside),
+                errors=sum(each.errors for each in inside),
+                p50_ms=_mean([(each.requests, each.p50_ms) for each in inside]),
+                p95_ms=_mean([(each.requests, each.p95_ms) for each in inside]),
+                p99_ms=_mean([(each.requests, each.p99_ms) for each in inside]),
+                max_ms=max((each.max_ms for each in inside if each.max_ms is not None), default=None),
+            )
+        )
+    return width, tuple(made)
+
+
+def _mean(weighed: Sequence[tuple[int, float | None]]) -> float | None:
+    known = [(weight, ms) for weight, ms in weighed if ms is not None and weight]
+    total = sum(weight for weight, _ in known)
+    return sum(weight * ms for weight, ms in known) / total if total else None
 
 
 def _at(ms: float) -> datetime:

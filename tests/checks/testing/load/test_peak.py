@@ -150,6 +150,13 @@ def test_what_the_service_promises_goes_before_the_limits_of_the_item() -> None:
     assert next(judge(PEAK, (STEADY,), strict, WANTED)).status.value == "fail"
 
 
+def test_a_summary_without_a_percentile_that_is_asked_for_shows_nothing() -> None:
+    known = environment(PEAK, traffic=Traffic(expected_peak_rps=500))
+    summary = replace(STEADY, slices=(), p95_ms=100, p99_ms=None)
+
+    assert next(judge(PEAK, (summary,), known, WANTED)).status.value == "warning"
+
+
 def test_an_artifact_that_shows_nothing_fails_where_another_one_could_pass() -> None:
     two = environment(PEAK, artifact("peak-load", name="other"), traffic=Traffic(expected_peak_rps=500))
 

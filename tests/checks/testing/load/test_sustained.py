@@ -21,6 +21,7 @@ from tests.parsers.sources import DATA
 ITEM = "testing.load.sustained"
 WANTED = SustainedParameters()
 SOAK = artifact("sustained-load")
+KNOWN = environment(SOAK, traffic=Traffic(expected_average_rps=10, p95_ms=400))
 
 
 def soaked(path: Path, average_rps: float | None = 0.2, **parameters: Any) -> ItemResult:
@@ -90,6 +91,11 @@ def test_what_shows_no_day_is_inconclusive(file: str, parameters: dict[str, Any]
     assert soaked(DATA / file, **parameters).status.value == "inconclusive"
 
 
+@pytest.mark.proof("inconclusive")
+def test_a_day_of_which_nobody_says_what_load_it_needs_is_inconclusive(tmp_path: Path) -> None:
+    assert soaked(write_jtl(tmp_path / "soak.jtl", 24.1), average_rps=None).status.value == "inconclusive"
+
+
 @pytest.mark.proof("error")
 def test_a_file_that_is_cut_off_is_an_error(tmp_path: Path) -> None:
     path = write_jtl(tmp_path / "soak.jtl", 1)
@@ -125,7 +131,7 @@ def day(p95_ms: Callable[[int], float], minutes: int = 24 * 60 + 5) -> LoadRun:
     ],
 )
 def test_growth_is_told_from_noise(p95_ms: Callable[[int], float], is_sound: bool) -> None:
-    finding = judge(SOAK, (day(p95_ms),), environment(SOAK), WANTED)
+    finding = judge(SOAK, (day(p95_ms),), KNOWN, WANTED)
 
     assert (finding.status.value == "pass") is is_sound, finding.observed
 
@@ -133,11 +139,11 @@ def test_growth_is_told_from_noise(p95_ms: Callable[[int], float], is_sound: boo
 def test_runs_are_never_put_together() -> None:
     half = day(lambda minute: 200.0, 13 * 60)
 
-    assert judge(SOAK, (half, half), environment(SOAK), WANTED).status.value == "fail"
+    assert judge(SOAK, (half, half), KNOWN, WANTED).status.value == "fail"
 
 
 def test_the_limit_of_the_service_stands_in_the_chart() -> None:
-    finding = judge(SOAK, (day(lambda minute: 200.0),), environment(SOAK, traffic=Traffic(p95_ms=400)), WANTED)
+    finding = judge(SOAK, (day(lambda minute: 200.0),), KNOWN, WANTED)
 
     assert finding.chart is not None
     assert finding.chart.limit == 400
