@@ -118,36 +118,31 @@ class WebAssetsConnector:
         *,
         http: HttpConnector,
         secret_values: Callable[[SecretReference], Mapping[str, str]],
+        own: tuple[SecretReference, ...] = (),
     ) -> None:
         self._ledger = ledger
         self._sealer = sealer
         self._http = http
+        self._own = own
         self._secret_values = secret_values
         self._children = Children()
 
-    def surface(
-        self, endpoint: Endpoint, *, max_scripts: int = 100, own: tuple[SecretReference, ...] = ()
-    ) -> WebSurface:
+    def surface(self, endpoint: Endpoint, *, max_scripts: int = 100) -> WebSurface:
         """One look from outside, as `WebAssets` promises it."""
-        about = {
-            "url": endpoint.url,
-            "at": endpoint.connect_to,
-            "max_scripts": max_scripts,
-            "own": [f"{secret.store}:{secret}" for secret in own],
-        }
+        about = {"url": endpoint.url, "at": endpoint.connect_to, "paths": endpoint.paths, "max_scripts": max_scripts}
         question = Question.about("web", endpoint.name, "surface", about)
-        return self._ledger.ask(question, lambda: self._look(endpoint, max_scripts, own))
+        return self._ledger.ask(question, lambda: self._look(endpoint, max_scripts))
 
     def close(self) -> None:
         """End the scanner where it still runs."""
         self._children.close()
 
-    def _look(self, endpoint: Endpoint, max_scripts: int, own: tuple[SecretReference, ...]) -> WebSurface:
+    def _look(self, endpoint: Endpoint, max_scripts: int) -> WebSurface:
         visit = _Visit(self._http, endpoint, self._http.addresses(endpoint)[0])
         visit.page()
         visit.scripts(max_scripts)
         visit.known_paths()
-        values, unread = self._own_values(own)
+        values, unread = self._own_values()
         found, tool = self._scan(endpoint, visit.pieces)
         secrets_found = [*self._own_keys(visit.pieces, values), *found]
         return WebSurface(
@@ -157,6 +152,7 @@ class WebAssetsConnector:
             secrets=tuple(secrets_found),
             paths_tried=visit.paths_tried,
             skipped=tuple(visit.skipped),
+            unanswered=tuple(visit.unanswered),
             foreign_scripts=tuple(visit.foreign),
             own_keys=len(values),
             unread_keys=tuple(unread),
@@ -164,11 +160,11 @@ class WebAssetsConnector:
             tool=tool,
         )
 
-    def _own_values(self, own: tuple[SecretReference, ...]) -> tuple[dict[str, str], list[tuple[str, str]]]:
+    def _own_values(self) -> tuple[dict[str, str], list[tuple[str, str]]]:
         """Values by `secret field`, and the secrets that could not be read; none of those that must not be."""
         values: dict[str, str] = {}
         unread: list[tuple[str, str]] = []
-        for secret in own:
+        for secret in self._own:
             try:
                 fields = self._secret_values(secret)
             except Refused:
@@ -259,6 +255,7 @@ class _Visit:
         self.pieces: list[_Piece] = []
         self.exposures: list[WebExposure] = []
         self.skipped: list[str] = []
+        self.unanswered: list[str] = []
         self.foreign: list[str] = []
         self.page_status = 0
         self.paths_tried = 0
@@ -338,7 +335,7 @@ class _Visit:
         for probe in PROBES:
             answer = self._try(probe.path, PROBE_BYTES, probe.method)
             if answer is None or answer.status >= 500:
-                self.skipped.append(probe.path)
+                self.unanswered.append(probe.path)
                 continue
             self.paths_tried += 1
             if answer.status != 200 or self._is_nowhere(answer):

@@ -67,8 +67,9 @@ class WebSurface:
     paths_tried: int = 0
     """Known paths that were asked for, and answered by whatever status."""
     skipped: tuple[str, ...] = ()
-    """Scripts that are named and were not fetched: there are too many, or they did not answer; and known paths that
-    did not."""
+    """Scripts that are named and were not fetched: there are too many, or they did not answer."""
+    unanswered: tuple[str, ...] = ()
+    """Known paths that gave no answer, or an error of the server."""
     foreign_scripts: tuple[str, ...] = ()
     """Scripts of other origins that the page loads without an integrity attribute, by address."""
     own_keys: int = 0

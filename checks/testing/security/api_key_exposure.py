@@ -57,7 +57,7 @@ class ExposureParameters(Allowances):
     max_age_days: float = Field(default=7, gt=0)
     """Days that a scan may be old. A scan knows the rules of its day; house rule: as old as a release is young."""
     max_scripts: int = Field(default=100, ge=1, le=500)
-    """Number of scripts of one endpoint that are fetched; more of them is an error, so that none goes unseen."""
+    """Count of scripts of one endpoint that are fetched; more of them are an error, so that none goes unseen."""
 
     def reason_to_serve(self, identity: str) -> str:
         """Why a place that is served is allowed, or an empty text."""
@@ -69,8 +69,7 @@ def served(
     subject: Endpoint, web: WebAssets, environment: Environment, wanted: ExposureParameters
 ) -> Iterator[Finding]:
     """One finding for each credential and exposed path; one for the endpoint where there is none."""
-    own = environment.quub.secrets if environment.quub else ()
-    surface = web.surface(subject, max_scripts=wanted.max_scripts, own=own)
+    surface = web.surface(subject, max_scripts=wanted.max_scripts)
     for finding in judge_surface(subject, surface, wanted):
         yield _half(finding, environment)
 
@@ -155,6 +154,7 @@ def _unseen(endpoint: Endpoint, surface: WebSurface) -> Iterator[Finding]:
     cut_off = [asset.path for asset in surface.assets if asset.is_truncated and asset.kind in ("page", "script")]
     for what, paths, next_step in (
         ("was not looked at", surface.skipped, "let it answer, or raise max_scripts"),
+        ("was not answered", surface.unanswered, "look why, and run it again"),
         ("is too large to be looked at as a whole", cut_off, "split it"),
     ):
         if paths:

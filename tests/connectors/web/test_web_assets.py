@@ -51,7 +51,7 @@ class Looker:
     def look(self, script: Script, **asked: object) -> WebSurface:
         sealer = Sealer(b"salt", self.redactor)
         http = HttpConnector(Ledger(), sealer, secret_values=self.values, allow_active=False)
-        connector = WebAssetsConnector(Ledger(), sealer, http=http, secret_values=self.values)
+        connector = WebAssetsConnector(Ledger(), sealer, http=http, secret_values=self.values, own=(OWN,))
         with serve(script, tls=self._names.context("www.shop.test")) as server:
             self.servers.append(server)
             try:
@@ -187,7 +187,7 @@ def test_an_own_key_is_found_without_a_pattern_and_the_id_of_an_organisation_is_
     )
     script = answer(200, f"go({plain!r},'an-organisation-is-public','{made_up('', 'public', 20)}')", JS)
 
-    surface = looker.look(shop({**good(), "/assets/vendor.js": script}), own=(OWN,))
+    surface = looker.look(shop({**good(), "/assets/vendor.js": script}))
 
     own = [secret for secret in surface.secrets if secret.rule == "own-key"]
     assert [(secret.path, secret.line, secret.column) for secret in own] == [("/assets/vendor.js", 1, 5)]
@@ -205,7 +205,7 @@ def test_an_own_key_is_found_without_a_pattern_and_the_id_of_an_organisation_is_
 def test_keys_that_must_not_or_cannot_be_read_are_told(
     names: Names, refusal: Exception, told: tuple[tuple[str, str], ...]
 ) -> None:
-    surface = Looker(names, refusal).look(shop({}), own=(OWN,))
+    surface = Looker(names, refusal).look(shop({}))
 
     assert (surface.own_keys, surface.unread_keys) == (0, told)
 
@@ -219,7 +219,7 @@ def test_scripts_and_paths_that_do_not_answer_are_named(looker: Looker) -> None:
         shop({**good(), "/assets/app.js": answer(500, "no"), "/.env": b"no HTTP\r\n\r\n"}),
     )
 
-    assert surface.skipped == ("/assets/app.js", "/.env")
+    assert (surface.skipped, surface.unanswered) == (("/assets/app.js",), ("/.env",))
     assert surface.paths_tried == len(PROBES) - 1
 
 

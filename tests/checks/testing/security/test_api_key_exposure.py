@@ -74,6 +74,7 @@ def exposed(kind: ExposureKind) -> WebExposure:
         ({"exposures": (exposed("environment"), exposed("backup"))}, [FAIL, FAIL]),
         ({"exposures": (exposed("api"), exposed("metrics"), exposed("diagnostics"))}, [PASS]),
         ({"skipped": ("/b.js",)}, [ERROR]),
+        ({"unanswered": ("/.env",)}, [ERROR]),
         ({"unread_keys": (("the secret", "denied"),)}, [ERROR]),
         ({"assets": (WebAsset(path="/a.js", kind="script", characters=1, is_truncated=True),)}, [ERROR]),
         ({"assets": (WebAsset(path="/a.js.map", kind="source map", characters=1, is_truncated=True),)}, [PASS]),
