@@ -283,7 +283,28 @@ class World:
         from quub_audit.connectors.web_assets import WebAssetsConnector
 
         http: Any = self.connector(Http)
-        return WebAssetsConnector(self.ledger, self._sealer, http=http, secret_values=self._secret_values)
+        quub = self.environment.quub
+        return WebAssetsConnector(
+            self.ledger,
+            self._sealer,
+            http=http,
+            secret_values=self._secret_values,
+            own=quub.secrets if quub else (),
+        )
+
+    def _build_dependencies(self) -> Any:
+        from quub_audit.connectors.dependencies import DependenciesConnector
+
+        checkouts: Any = self.connector(Repositories)
+        artifacts: Any = self.connector(Artifacts)
+        return DependenciesConnector(
+            self.environment.advisories,
+            self.ledger,
+            self.redactor,
+            checkouts=checkouts,
+            artifacts=artifacts,
+            at=self._clock.now(),
+        )
 
     def _build_websockets(self) -> Any:
         from quub_audit.connectors.websocket import WebSocketConnector

@@ -127,12 +127,10 @@ class Http(Protocol):
 class WebAssets(Protocol):
     """What an endpoint shows to anybody: GET and HEAD alone, at its first address, without any credential."""
 
-    def surface(
-        self, endpoint: Endpoint, *, max_scripts: int = 100, own: tuple[SecretReference, ...] = ()
-    ) -> WebSurface:
+    def surface(self, endpoint: Endpoint, *, max_scripts: int = 100) -> WebSurface:
         """Its page, every script of its origin that page and scripts name (`max_scripts` at most) with their source
-        maps, and known paths such as `/.git/HEAD`; all scanned for credentials, and searched for the values of `own`
-        where the configuration lets them be read.
+        maps, and known paths such as `/.git/HEAD`; all scanned for credentials, and searched for the values of
+        `quub.secrets` where the configuration lets them be read.
 
         Raises Unreachable, NotTls, TimedOut, Malformed (nothing of HTTP), Throttled (429), and Malformed or Unsupported
         where the scan is not complete.
