@@ -58,7 +58,7 @@ def open_report(browser: Browser, folder: Path, result: Result, *, width: int = 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 400])
-@pytest.mark.parametrize("case", ["not-ready", "ready", "refused", "hostile"])
+@pytest.mark.parametrize("case", ["not-ready", "ready", "refused", "soak", "hostile"])
 def test_nothing_is_asked_of_the_network_nothing_is_said_and_nothing_is_wider_than_the_window(
     browser: Browser, tmp_path: Path, case: str, width: int, scheme: str
 ) -> None:
@@ -81,6 +81,8 @@ def test_nothing_is_asked_of_the_network_nothing_is_said_and_nothing_is_wider_th
         ("ready", 1280, "dark"),
         ("inconclusive", 400, "light"),
         ("refused", 1280, "light"),
+        ("soak", 1280, "light"),
+        ("soak", 400, "dark"),
     ],
 )
 def test_axe_finds_no_barrier(browser: Browser, tmp_path: Path, case: str, width: int, scheme: str) -> None:
@@ -93,6 +95,20 @@ def test_axe_finds_no_barrier(browser: Browser, tmp_path: Path, case: str, width
     barriers = [(entry["id"], [node["target"] for node in entry["nodes"]]) for entry in found["violations"]]
     assert barriers == []
     assert len(found["passes"]) > 20
+    page.close()
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_a_chart_is_as_wide_as_its_row_and_is_told_in_words(browser: Browser, tmp_path: Path, width: int) -> None:
+    page = open_report(browser, tmp_path, CASES["soak"](), width=width).page
+    curve = page.get_by_role("img", name="95th percentile by half hour: 210 ms at first")
+
+    box = curve.bounding_box()
+
+    assert box is not None
+    assert box["height"] == 160
+    assert box["width"] > 0.8 * width - 300
+    assert page.get_by_text("trend from 240 to 558.5 ms").is_visible()
     page.close()
 
 
