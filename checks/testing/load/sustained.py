@@ -1,7 +1,7 @@
 """A load test ran for a day without a break, and the service was as quick and as sound at its end as at its beginning.
 
 Pass          a run has samples over `hours` without a gap of more than `max_gap_s`, a mean rate of `min_share` of `traffic.expected_average_rps` or more, errors within `max_error` (each hour within `max_hour_error`), and neither its 95th percentile nor its errors grow
-Fail          the run is shorter, has a gap, carried less, had more errors, or got slower: by the fitted trend, or in its last two hours against the third and fourth
+Fail          the run is shorter, has a gap, carried less, had more errors, or got slower: by the fitted trend, or in its last two hours against the first two after the warm-up
 Inconclusive  no artifact of purpose `sustained-load` is declared, or it is missing or stale; `traffic.expected_average_rps` is not declared; it is a summary without a series; fewer than `min_requests` requests
 Error         a report cannot be read, or CI denies it
 Needs         an artifact of purpose `sustained-load` with a series: JTL, k6's JSON stream, Locust's history, Gatling's simulation.log, Artillery's report; `traffic` in environments.yaml
