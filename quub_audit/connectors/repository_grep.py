@@ -28,7 +28,10 @@ SEARCH_TIMEOUT_S = 900.0
 MAX_NAMES_BYTES = 128 * 1024
 """Of the names of files that one run is given; Linux takes 2 MiB by default, macOS 1 MiB with the environment."""
 
-MAX_OUTPUT_BYTES = 64 * 1024 * 1024
+MAX_FILES_BYTES = 8 * 1024 * 1024
+"""Of the files of one run."""
+
+MAX_OUTPUT_BYTES = 128 * 1024 * 1024
 """Of one run. A match takes some 600 bytes, and four times its text."""
 
 MAX_MEMORY_BYTES = 2 * 1024 * 1024 * 1024
@@ -186,17 +189,17 @@ class _Unread(_Spoilt):
     """A run that has left out files: they are gone, or may not be read."""
 
 
-def batches(names: Iterable[str]) -> Iterator[list[str]]:
-    """The names in their order, as many together as one run can be given."""
+def batches(files: Iterable[tuple[str, int]]) -> Iterator[list[str]]:
+    """The names of files, given with their bytes, in their order: as many together as one run takes."""
     batch: list[str] = []
-    left = MAX_NAMES_BYTES
-    for name in names:
-        size = len(os.fsencode(name)) + 9  # its end and its address
-        if size > left and batch:
+    names_bytes = files_bytes = 0
+    for name, size in files:
+        names_bytes += len(os.fsencode(name)) + 9  # its end and its address
+        files_bytes += size
+        if batch and (names_bytes > MAX_NAMES_BYTES or files_bytes > MAX_FILES_BYTES):
             yield batch
-            batch, left = [], MAX_NAMES_BYTES
+            batch, names_bytes, files_bytes = [], len(os.fsencode(name)) + 9, size
         batch.append(name)
-        left -= size
     if batch:
         yield batch
 
@@ -224,22 +227,21 @@ def read_output(done: Done, names: Sequence[str], rules: Sequence[Rule], label: 
 
 _SOUND = "sound "
 
+_DOCSTRING = "{kind: expression_statement, has: {kind: string}}"
 _SCRIPT = (
-    *("comment", "import_statement", "export_statement", "lexical_declaration", "expression_statement"),
-    *("class_declaration", "function_declaration"),
+    "program",
+    *("{kind: comment}", "{kind: import_statement}", "{kind: export_statement, has: {field: source, kind: string}}"),
+    *(_DOCSTRING, r"{kind: lexical_declaration, regex: '^[^\n]*\brequire\('}"),
 )
 _TOP: Mapping[Language, tuple[str, ...]] = {
-    "javascript": ("program", *_SCRIPT),
-    "typescript": ("program", *_SCRIPT),
-    "tsx": ("program", *_SCRIPT),
-    "python": (
-        *("module", "comment", "import_statement", "import_from_statement", "expression_statement"),
-        *("class_definition", "function_definition"),
-    ),
-    "go": ("source_file", "comment", "package_clause", "import_declaration", "function_declaration"),
-    "java": ("program", "line_comment", "package_declaration", "import_declaration", "class_declaration"),
+    "javascript": _SCRIPT,
+    "typescript": _SCRIPT,
+    "tsx": _SCRIPT,
+    "python": ("module", "{kind: comment}", "{kind: import_statement}", "{kind: import_from_statement}", _DOCSTRING),
+    "go": ("source_file", "{kind: comment}", "{kind: package_clause}"),
+    "java": ("program", "{kind: line_comment}", "{kind: block_comment}", "{kind: package_declaration}"),
 }
-"""The kind of a whole file, and of what mostly stands at its top."""
+"""The kind of a whole file, and rules for short things that mostly stand at its top: each is printed."""
 
 _COUNTED = re.compile(rb"^sg: summary\|file: scannedFileCount=(\d+),skippedFileCount=(\d+)", re.MULTILINE)
 METAVARIABLE = re.compile(r"\$(\$\$)?([A-Z_][A-Z0-9_]*)")
@@ -256,7 +258,7 @@ def _documents(rules: Sequence[Rule]) -> Iterator[str]:
         root, *top = _TOP[language]
         whole = {"kind": root, "not": {"has": {"kind": "ERROR", "stopBy": "end"}}}
         first = [
-            {"any": [{"kind": kind} for kind in top]},
+            {"any": [yaml.safe_load(rule) for rule in top]},
             {"inside": {"kind": root}},
             {"nthChild": 1},
             {"inside": whole},

@@ -312,14 +312,14 @@ class _Pass:
             unreadable.append((last, f"the search ended here, at {self._max_matches} matches"))
         return Search(matches=tuple(matches), files_searched=searched, unreadable=tuple(unreadable))
 
-    def _plain_files(self) -> Iterator[str]:
-        """Names of files that the command reads as we would; the others are put aside."""
+    def _plain_files(self) -> Iterator[tuple[str, int]]:
+        """Names and bytes of files that the command reads as we would; the others are put aside."""
         for name, file in self._files.items():
             content = self._read(file)
             if content is None:
                 continue
             if _is_plain(file.listed, content):
-                yield name
+                yield name, len(content)
             else:
                 self._odd.append(file)
 
