@@ -44,6 +44,7 @@ from quub_audit.config.tree import Expanded, File, Listing, Node, Scalar, Table,
 from quub_audit.config.variables import Variables, refuse_secrets
 from quub_audit.model.environment import (
     Account,
+    AdvisoryService,
     AlertmanagerServer,
     ApmBackend,
     Artifact,
@@ -86,7 +87,7 @@ N = TypeVar(
     "ErrorTrackerEntry",
     "ArtifactEntry",
 )
-M = TypeVar("M", PrometheusServer, AlertmanagerServer)
+M = TypeVar("M", PrometheusServer, AlertmanagerServer, AdvisoryService)
 
 PIPELINE_URLS = {"github": "https://api.github.com", "gitlab": "https://gitlab.com/api/v4"}
 DEFAULT_PORTS = {"https": 443, "wss": 443, "http": 80}
@@ -200,6 +201,7 @@ def _smallest_optional(steps: Steps) -> Steps | None:
         "caches": ("name", "addresses", "mode", "master"),
         "prometheus": ("name", "url"),
         "alertmanager": ("name", "url"),
+        "advisories": ("name", "url"),
         "apm": ("name", "type", "url", "service", "account"),
         "error_tracking": ("name", "url", "organisation", "project"),
         "artifacts": ("name", "purpose", "files", "pipeline"),
@@ -283,6 +285,7 @@ class _Builder:
             caches=tuple(self._cache(each) for each in self._named(name, node, "caches", entry.caches)),
             prometheus=self._monitors(PrometheusServer, name, node, entry.prometheus),
             alertmanager=self._monitors(AlertmanagerServer, name, node, entry.alertmanager),
+            advisories=self._monitors(AdvisoryService, name, node, entry.advisories),
             apm=tuple(self._apm(each) for each in self._named(name, node, "apm", entry.apm)),
             error_tracking=tuple(
                 self._tracker(each) for each in self._named(name, node, "error_tracking", entry.error_tracking)

@@ -505,7 +505,7 @@ class CacheEntry(Strict):
 
 
 class MonitorEntry(Strict):
-    """A Prometheus server, or an Alertmanager."""
+    """A Prometheus server, an Alertmanager, or a service of advisories."""
 
     name: Name
     url: BackendUrl
@@ -764,6 +764,8 @@ class EnvironmentEntry(Strict):
     """Where errors of the service are collected."""
     artifacts: Annotated[tuple[ArtifactEntry, ...], Field(min_length=1)] = ()
     """What the pipeline made: results of tests, coverage, load tests, scans."""
+    advisories: Annotated[tuple[MonitorEntry, ...], Field(min_length=1)] = ()
+    """Services that speak the protocol of OSV; names and versions of packages are sent to them, and nothing else."""
     traffic: TrafficEntry | None = None
     """What the service has to carry."""
     testing: TestingEntry | None = None

@@ -16,6 +16,7 @@ _TAG = "!"
 _HOMES = (
     "quub_audit.facts.artifacts",
     "quub_audit.facts.code",
+    "quub_audit.facts.dependencies",
     "quub_audit.facts.hosting",
     "quub_audit.facts.http",
     "quub_audit.facts.identity",

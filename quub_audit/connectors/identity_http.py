@@ -24,6 +24,7 @@ from quub_audit.connectors.names import as_literal, join_host_port, resolve, spl
 from quub_audit.connectors.tcp import CONNECT_TIMEOUT_S, RESOLVE_TIMEOUT_S, connect
 from quub_audit.errors import Malformed, Refused, Reportable, Throttled, TimedOut, Unreachable
 from quub_audit.model.environment import (
+    AdvisoryService,
     AlertmanagerServer,
     ApmBackend,
     Artifact,
@@ -55,7 +56,16 @@ _NEXT = re.compile(r'<([^<>]{1,2000})>\s*;[^,]*\brel="next"')
 _HOST_NAME = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
 
 
-Server = IdentityProvider | PrometheusServer | AlertmanagerServer | ApmBackend | ErrorTracker | Artifact | Repository
+Server = (
+    IdentityProvider
+    | PrometheusServer
+    | AlertmanagerServer
+    | ApmBackend
+    | ErrorTracker
+    | Artifact
+    | Repository
+    | AdvisoryService
+)
 """Whoever may be asked: targets with a name, a kind and a `ca_file`."""
 
 

@@ -14,11 +14,11 @@ from quub_audit.connectors.base import Ledger, Question, seconds_left
 from quub_audit.connectors.children import Children
 from quub_audit.connectors.git import Checkout, View, find_checkout, plain_environ
 from quub_audit.connectors.repository_assignments import find_assignments
-from quub_audit.connectors.repository_files import Tree, list_tree, matcher, read_text
+from quub_audit.connectors.repository_files import Tree, list_tree, matcher, read_bytes, read_text
 from quub_audit.connectors.repository_scanner import Scanner
 from quub_audit.connectors.repository_search import Searcher, check_rule, is_not_production
 from quub_audit.connectors.repository_secrets import Caches, scan_secrets
-from quub_audit.errors import Reportable, TimedOut
+from quub_audit.errors import Absent, Reportable, TimedOut
 from quub_audit.facts.code import Assignments, CodeFile, Head, Pattern, Search, SecretScan, Text
 from quub_audit.facts.seal import Sealer
 from quub_audit.model.environment import Repository
@@ -115,6 +115,14 @@ class RepositoryConnector:
             lambda: find_assignments(repository, self._tree(repository), names, self._sealer),
             names=names,
         )
+
+    def content(self, repository: Repository, path: str, *, at_most: int) -> bytes:
+        """One file as it is, for connectors that read it; raises as `read`, Malformed beyond `at_most` bytes."""
+        tree = self._tree(repository)
+        listed = tree.find(path)
+        if listed is None:
+            raise Absent(f"{repository}: there is no file {path}")
+        return read_bytes(tree.root, listed, at_most, f"{repository}:{path}")
 
     def close(self) -> None:
         """End git and the scanner where they still run, and remove the folders of links."""

@@ -16,6 +16,7 @@ from quub_audit.facts.asking import (
     Artifacts,
     Aws,
     Clock,
+    Dependencies,
     Hosting,
     Http,
     Identity,
@@ -134,6 +135,7 @@ class World:
         targets.extend(f"{backend.type} {backend.name} {backend.url}" for backend in self.environment.apm)
         targets.extend(f"error tracker {tracker.name} {tracker.url}" for tracker in self.environment.error_tracking)
         targets.extend(f"{artifact.purpose} {artifact.name}" for artifact in self.environment.artifacts)
+        targets.extend(f"advisories {service.name} {service.url}" for service in self.environment.advisories)
         targets.extend(f"repository {repository.name}" for repository in self.environment.repositories)
         if self.environment.quub and self.environment.quub.api_url:
             targets.append(f"Quub API {self.environment.quub.api_url}")
@@ -173,6 +175,7 @@ class World:
             Hosting: self._build_hosting,
             WebAssets: self._build_web_assets,
             WebSockets: self._build_websockets,
+            Dependencies: self._build_dependencies,
             Clock: lambda: self._clock,
         }
 

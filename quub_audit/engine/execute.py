@@ -296,6 +296,7 @@ def _targets(check: Check, environment: Environment) -> tuple[Any, ...]:
     quub = (environment.quub,) if environment.quub else ()
     by_class: Mapping[str, tuple[Any, ...]] = {
         "Account": environment.aws,
+        "AdvisoryService": environment.advisories,
         "AlertmanagerServer": environment.alertmanager,
         "ApmBackend": environment.apm,
         "Artifact": environment.artifacts,

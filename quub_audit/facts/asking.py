@@ -17,9 +17,11 @@ from quub_audit.facts.artifacts import (
     LoadRun,
     MutationReport,
     Scan,
+    Statement,
     TestReport,
 )
 from quub_audit.facts.code import Assignments, CodeFile, Head, Pattern, Search, SecretScan, Text
+from quub_audit.facts.dependencies import Manifest
 from quub_audit.facts.hosting import SecretAlerts
 from quub_audit.facts.http import Burst, HttpAnswer, Reach
 from quub_audit.facts.identity import Organisation, Person, Realm, RefreshTrial, Tokens
@@ -33,6 +35,7 @@ from quub_audit.facts.vault import VaultSecret
 from quub_audit.facts.web import WebSurface
 from quub_audit.facts.websocket import Handshake, Ping
 from quub_audit.model.environment import (
+    AdvisoryService,
     AlertmanagerServer,
     ApmBackend,
     Artifact,
@@ -379,6 +382,34 @@ class Artifacts(Protocol):
 
 
 @runtime_checkable
+class Dependencies(Protocol):
+    """What repositories depend on. Nothing is installed or run, and no registry is asked."""
+
+    def manifests(self, repository: Repository) -> tuple[Manifest, ...]:
+        """Lock files and their kin that run in production, by path. Raises as `Repositories.files`."""
+
+    def accepted(self, repository: Repository) -> tuple[Statement, ...]:
+        """Entries of ignore lists and statements of VEX documents, by path. Raises Malformed for one that is broken."""
+
+    def scans(self, artifact: Artifact, *, fresh: Freshness) -> tuple[Scan, ...]:
+        """As `Artifacts.scans`, for checks that look at what is there where no artifact is declared too."""
+
+    def advisories(self, service: AdvisoryService, repository: Repository) -> Scan:
+        """What the service knows of all packages of all lock files, `file` of each finding being its manifest.
+
+        Files of requirements are left to pip-audit.
+
+        Only names and versions are sent. Raises Denied, Absent, Unreachable, Throttled, TimedOut, Malformed.
+        """
+
+    def audit_requirements(self, service: AdvisoryService, repository: Repository, path: str) -> Scan:
+        """What pip-audit finds by the service in the pinned lines of one file of requirements.
+
+        What it could not look up is `unread`, never clean. Raises as `advisories`.
+        """
+
+
+@runtime_checkable
 class Clock(Protocol):
     """The time of the audit; the same for every check of a run."""
 
@@ -403,6 +434,7 @@ CONNECTORS: tuple[type, ...] = (
     Hosting,
     WebAssets,
     WebSockets,
+    Dependencies,
     Clock,
 )
 """Everything that a check's signature may name beside its subject and parameters."""

@@ -546,6 +546,22 @@ class Traffic:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AdvisoryService:
+    """A service that knows which versions of packages are vulnerable, by the protocol of OSV."""
+
+    kind: ClassVar[str] = "advisories"
+    grade: ClassVar[Grade] = Grade.ARTIFACT
+    name: str
+    url: str
+    """Without `/v1`."""
+    token: str = ""
+    ca_file: str = ""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NotApplicable:
     """The environment's word that an item does not apply, with its reason."""
 
@@ -580,6 +596,7 @@ class Environment:
     apm: tuple[ApmBackend, ...] = ()
     error_tracking: tuple[ErrorTracker, ...] = ()
     artifacts: tuple[Artifact, ...] = ()
+    advisories: tuple[AdvisoryService, ...] = ()
     testing: Testing = Testing()
     traffic: Traffic = Traffic()
     not_applicable: tuple[NotApplicable, ...] = ()
@@ -606,6 +623,7 @@ class Environment:
             "apm": bool(self.apm),
             "error_tracking": bool(self.error_tracking),
             "artifacts": bool(self.artifacts),
+            "advisories": bool(self.advisories),
             "testing": bool(self.testing.critical_paths or self.testing.flows),
             "traffic": self.traffic != Traffic(),
         }

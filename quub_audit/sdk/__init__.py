@@ -34,6 +34,7 @@ from quub_audit.facts.asking import (
     Artifacts,
     Aws,
     Clock,
+    Dependencies,
     Hosting,
     Http,
     Identity,
@@ -62,6 +63,7 @@ from quub_audit.facts.code import (
     SecretScan,
     Text,
 )
+from quub_audit.facts.dependencies import Manifest
 from quub_audit.facts.hosting import SecretAlert, SecretAlerts
 from quub_audit.facts.http import Burst, Cookie, HttpAnswer, Reach
 from quub_audit.facts.identity import Organisation, Person, Realm, RefreshTrial, Token, Tokens
@@ -77,6 +79,7 @@ from quub_audit.facts.websocket import Handshake, Ping
 from quub_audit.model.dispensation import Attestation, Attestations, OpenFindings
 from quub_audit.model.environment import (
     Account,
+    AdvisoryService,
     AlertmanagerServer,
     ApmBackend,
     Artifact,
@@ -122,6 +125,7 @@ __all__ = [
     "OLDEST_FIRST",
     "Acceptance",
     "Account",
+    "AdvisoryService",
     "AlertmanagerServer",
     "ApmBackend",
     "Artifact",
@@ -144,6 +148,7 @@ __all__ = [
     "Coverage",
     "CriticalPath",
     "Database",
+    "Dependencies",
     "Deployment",
     "Distribution",
     "Endpoint",
@@ -179,6 +184,7 @@ __all__ = [
     "LogSample",
     "LogSource",
     "Logs",
+    "Manifest",
     "Match",
     "MutationReport",
     "OpenFindings",

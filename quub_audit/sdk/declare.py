@@ -13,6 +13,7 @@ from quub_audit.facts.asking import CONNECTORS, TARGET_KIND
 from quub_audit.model.dispensation import Attestations
 from quub_audit.model.environment import (
     Account,
+    AdvisoryService,
     AlertmanagerServer,
     ApmBackend,
     Artifact,
@@ -42,6 +43,7 @@ P = ParamSpec("P")
 
 TARGETS: tuple[type, ...] = (
     Account,
+    AdvisoryService,
     AlertmanagerServer,
     ApmBackend,
     Artifact,

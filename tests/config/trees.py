@@ -133,6 +133,7 @@ EXAMPLE: dict[str, Any] = {
             "alertmanager": [
                 {"name": "main", "url": "https://alerts.test", "token": "${ALERT_TOKEN}", "ca_file": "ca.pem"}
             ],
+            "advisories": [{"name": "osv", "url": "https://osv.test", "token": "${OSV_TOKEN}", "ca_file": "ca.pem"}],
             "apm": [
                 {
                     "name": "traces",
@@ -188,6 +189,7 @@ VARIABLES = {
     "DD_APP_KEY": "j",
     "NR_KEY": "k",
     "SENTRY_TOKEN": "l",
+    "OSV_TOKEN": "m",
 }
 """What the example takes from the process environment."""
 

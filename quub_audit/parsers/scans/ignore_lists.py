@@ -10,18 +10,14 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
-import yaml
-
 from quub_audit.facts.artifacts import Acceptance, Statement
+from quub_audit.parsers.documents import toml_mapping, yaml_mapping
 from quub_audit.parsers.scans.findings import purl, short, shorts
 from quub_audit.parsers.source import Source, list_in, mapping, moment, text_of
-
-MAX_DEPTH = 50
 
 _COMMENT = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
 _TRAILING_COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])', re.DOTALL)
@@ -37,15 +33,14 @@ def _accepted(source: Source, reason: object = "", expires: object = None) -> Ac
 
 
 def _day(value: object, source: Source) -> datetime | None:
-    """The end of it, in UTC. Raises Malformed for what is no date: an entry must not hold forever for a mistake."""
+    """The moment from which it holds no more, the end of a day in UTC. Raises Malformed for what is no date: an entry must not hold forever for a mistake."""
     if value in (None, ""):
         return None
-    if isinstance(value, date) and not isinstance(value, datetime):
-        value = value.isoformat()
-    found = moment(value.isoformat() if isinstance(value, datetime) else value)
+    text = value.isoformat() if isinstance(value, date) else value
+    found = moment(text)
     if found is None:
         raise source.malformed(f"{short(str(value), 40)!r} is no date", next_step="write it as YYYY-MM-DD")
-    return found
+    return found + timedelta(days=1) if len(str(text)) == len("2026-12-31") else found
 
 
 def _trivyignore(source: Source) -> Iterator[Statement]:
@@ -62,7 +57,7 @@ def _trivyignore(source: Source) -> Iterator[Statement]:
 
 
 def _trivyignore_yaml(source: Source) -> Iterator[Statement]:
-    document = _yaml(source)
+    document = yaml_mapping(source)
     for each in list_in(document, "vulnerabilities", source):
         entry = mapping(each, source, "an entry")
         packages = shorts(list_in(entry, "purls", source))
@@ -71,10 +66,7 @@ def _trivyignore_yaml(source: Source) -> Iterator[Statement]:
 
 
 def _osv_scanner(source: Source) -> Iterator[Statement]:
-    try:
-        document = tomllib.loads(source.text())
-    except (ValueError, RecursionError) as error:
-        raise source.malformed(f"it is no TOML: {short(str(error), 100)}") from error
+    document = toml_mapping(source)
     for each in list_in(document, "IgnoredVulns", source):
         entry = mapping(each, source, "an entry")
         accepted = _accepted(source, entry.get("reason"), entry.get("ignoreUntil"))
@@ -124,25 +116,13 @@ def _npm(name: str) -> str:
 
 
 def _grype(source: Source) -> Iterator[Statement]:
-    for each in list_in(_yaml(source), "ignore", source):
+    for each in list_in(yaml_mapping(source), "ignore", source):
         rule = mapping(each, source, "a rule")
         package = mapping(rule.get("package") or {}, source, "package")
         called = purl(text_of(package.get("type")), package.get("name"), package.get("version"))
         names = shorts((rule.get("vulnerability"),)) or ("*",)
         reason = rule.get("reason") or "; ".join(f"{key}: {value}" for key, value in rule.items() if key == "fix-state")
         yield Statement(ids=names, subjects=shorts((called,)), acceptance=_accepted(source, reason))
-
-
-def _yaml(source: Source) -> Mapping[str, Any]:
-    text = source.text()
-    try:
-        # Aliases could unfold without end, and no such list needs one.
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-            raise source.malformed("it has aliases, which no list needs")
-        document = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise source.malformed("it is no YAML") from error
-    return mapping(document if document is not None else {}, source, "the list")
 
 
 def _json_with_comments(source: Source) -> Mapping[str, Any]:

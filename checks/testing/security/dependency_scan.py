@@ -1,0 +1,411 @@
+"""Every package of every manifest, and the image that runs, was scanned by fresh knowledge, and nothing grave is open.
+
+Pass          every scan looked at something, is at most `max_age_days` old and of this commit, and knows nothing of `fail_on` or worse that a VEX statement, an ignore list or the scanner's own suppression does not excuse; every manifest of the repository was looked at by a scan or by the declared service
+Fail          a finding of `fail_on` or worse is open; one is known to be exploited, whatever excuses it; the scanner's database, or the scan of the running image, is too old; an entry of an ignore list has no end
+Inconclusive  neither an artifact `dependency-scan`, nor a repository with a service of advisories, nor a task that runs an image of ECR; the artifacts are missing, stale or of another commit
+Error         a scan looked at nothing, or not at all that it should have; nobody looked at a manifest; ECR does not support or no longer scans the image; the service, CI or AWS denies or does not answer
+Needs         one or more of: artifacts of purpose `dependency-scan`; `advisories` (a service with the protocol of OSV, which gets names and versions of packages) and a checkout; `ecs:ListClusters`, `ListTasks`, `DescribeTasks`, `ecr:DescribeImageScanFindings`
+Source        the guide, Testing; OWASP ASVS 5.0, v5.0.0-15.1.2 and -15.2.1; OWASP Top 10:2025, A03; PCI DSS 4.0.1, 6.3.3; CISA's catalogue of known exploited vulnerabilities
+"""  # noqa: E501  each line is a paragraph of the page
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from quub_audit.checks.testing.security._vulnerabilities import (
+    PURPOSE,
+    VulnerabilityParameters,
+    judge,
+    of_artifacts,
+)
+from quub_audit.sdk import (
+    AdvisoryService,
+    Artifact,
+    Artifacts,
+    Aws,
+    Clock,
+    Dependencies,
+    Environment,
+    Finding,
+    Grade,
+    Level,
+    Manifest,
+    Region,
+    Repository,
+    Scan,
+    ScanFinding,
+    Statement,
+    artifacts_for,
+    check,
+    cut,
+    subjects,
+)
+
+PACKAGES = ("dependencies", "image")
+TASKS_AT_ONCE = 100
+"""Most tasks that one ecs.DescribeTasks takes (API reference)."""
+
+ENDLESS = (".grype.yaml", "grype.yaml")
+"""Lists whose format knows no end; what they leave out stands in the scanner's report."""
+
+LISTS = (".trivyignore", ".trivyignore.yaml", ".trivyignore.yml", "osv-scanner.toml", ".nsprc", "audit-ci.json")
+
+
+@check("Scans of dependencies looked at all, by fresh knowledge, and found nothing grave", each=artifacts_for(PURPOSE))
+def scan(
+    subject: Artifact,
+    artifacts: Artifacts,
+    environment: Environment,
+    dependencies: Dependencies,
+    clock: Clock,
+    wanted: VulnerabilityParameters,
+) -> Iterator[Finding]:
+    """One judgement for each run of a scanner."""
+    scans = artifacts.scans(subject, fresh=wanted.fresh)
+    statements = [
+        *(statement for each in scans for statement in each.statements),
+        *(statement for each in environment.repositories for statement in dependencies.accepted(each)),
+    ]
+    for each in scans:
+        if each.covers not in PACKAGES:
+            continue
+        where = f"{subject.name}: {each.origin.file} ({each.origin.tool})"
+        yield from complete(where, each)
+        if each.volume:
+            yield from known_since(where, each, wanted, clock)
+            looked_at = f"{each.volume} {each.volume_of}"
+            yield from judge(where, each.findings, looked_at, statements, wanted, clock.now())
+    if not any(each.covers in PACKAGES for each in scans):
+        yield Finding.error(
+            subject=subject.name,
+            message=f"{subject.name}: no file of it is a scan of packages",
+            next_step="keep the report of a scanner of dependencies beside the VEX documents",
+        )
+
+
+def complete(where: str, one: Scan) -> Iterator[Finding]:
+    """Errors for a scan of nothing, and for what it says that it did not look at."""
+    if not one.volume:
+        why = f": {one.unread[0]}" if one.unread else ""
+        yield Finding.error(
+            subject=where,
+            message=f"{where} looked at no package, or does not say at how many{why}",
+            next_step="have the scanner list every package (docs/artifacts.md says how), and look why it found none",
+        )
+    elif one.unread:
+        yield Finding.error(
+            subject=where,
+            message=f"{where} did not look at {cut(one.unread)}",
+            next_step="mend what kept the scanner from it",
+        )
+
+
+def known_since(where: str, one: Scan, wanted: VulnerabilityParameters, clock: Clock) -> Iterator[Finding]:
+    """A fail for a database that is too old. Where its age is not told, that of the scan has to do."""
+    if one.database_at is None:
+        return
+    age = clock.now() - one.database_at
+    if age > timedelta(days=wanted.max_database_age_days):
+        yield Finding.of(
+            False,
+            subject=where,
+            observed=f"the scanner's database is {age / timedelta(days=1):.1f} days old",
+            expected=f"{wanted.max_database_age_days:g} days or less",
+        )
+
+
+@check("Every manifest was looked at", each=Repository)
+def manifests(
+    subject: Repository,
+    dependencies: Dependencies,
+    environment: Environment,
+    wanted: VulnerabilityParameters,
+) -> Iterator[Finding]:
+    """Says only what nobody looked at: that somebody did proves nothing by itself."""
+    found = dependencies.manifests(subject)
+    scans = list(of_artifacts(environment, dependencies, wanted, subject.name))
+    for manifest in found:
+        if not any(looked_into(manifest, each, found) for each in scans) and not by_us(manifest, environment):
+            yield Finding.error(
+                subject=f"{subject.name}:{manifest.path}",
+                message=f"{subject.name}:{manifest.path}: no scan looked at it",
+                next_step="scan it in the pipeline, or declare `advisories`",
+            )
+
+
+def looked_into(manifest: Manifest, one: Scan, all_manifests: Sequence[Manifest]) -> bool:
+    """Whether a scan looked at the manifest: it names it, or names none and this is the only one of its ecosystem."""
+    if not one.volume or one.covers not in PACKAGES:
+        return False
+    if manifest.ecosystem == "docker":
+        return one.covers == "image"
+    if any(f"/{target}".endswith(f"/{manifest.path}") for target in one.targets):
+        return True
+    alike = [each for each in all_manifests if each.ecosystem == manifest.ecosystem]
+    return not one.targets and manifest.ecosystem in one.ecosystems and alike == [manifest]
+
+
+def by_us(manifest: Manifest, environment: Environment) -> bool:
+    """Whether another check of this item looks at it."""
+    if manifest.ecosystem == "docker":
+        return bool(environment.aws)
+    return bool(environment.advisories)
+
+
+@check("Ignore lists end", each=Repository)
+def ignores(
+    subject: Repository, dependencies: Dependencies, clock: Clock, wanted: VulnerabilityParameters
+) -> Iterator[Finding]:
+    """Says only what is wrong with an entry: what a list leaves out is missing in the scanner's report."""
+    for statement in dependencies.accepted(subject):
+        file = statement.acceptance.by
+        name = file.rpartition("/")[2]
+        expires = statement.acceptance.expires
+        what = f"{subject.name}:{file} leaves out {cut((*statement.ids, *statement.subjects))}"
+        if name.startswith(LISTS) and expires is None and wanted.ignores_end:
+            yield Finding.of(
+                False,
+                subject=f"{subject.name}:{file}",
+                observed=f"{what} without an end",
+                expected="a day on which it ends",
+            )
+        elif name in ENDLESS:
+            yield Finding.warning(subject=f"{subject.name}:{file}", observed=f"{what}; its format knows no end")
+        elif expires is not None and expires <= clock.now():
+            yield Finding.warning(
+                subject=f"{subject.name}:{file}", observed=f"{what} until {expires:%Y-%m-%d}: remove it"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lookup:
+    """What one service is asked about: all lock files of a repository, or one file of requirements."""
+
+    service: AdvisoryService
+    repository: Repository
+    manifests: tuple[Manifest, ...]
+
+    def __str__(self) -> str:
+        path = self.manifests[0].path if len(self.manifests) == 1 else f"{len(self.manifests)} lock files"
+        return f"{self.repository.name}:{path}"
+
+
+@subjects(each=AdvisoryService)
+def lookups(service: AdvisoryService, environment: Environment, dependencies: Dependencies) -> Iterator[Lookup]:
+    """What there is to look up, for each repository."""
+    for repository in environment.repositories:
+        found = [each for each in dependencies.manifests(repository) if each.ecosystem != "docker"]
+        locks = tuple(each for each in found if not each.is_requirements)
+        if locks:
+            yield Lookup(service=service, repository=repository, manifests=locks)
+        for each in found:
+            if each.is_requirements:
+                yield Lookup(service=service, repository=repository, manifests=(each,))
+
+
+@check("The declared service knows nothing grave of the packages", each=lookups)
+def lookup(
+    subject: Lookup,
+    dependencies: Dependencies,
+    environment: Environment,
+    clock: Clock,
+    wanted: VulnerabilityParameters,
+) -> Iterator[Finding]:
+    """One judgement for all lock files of a repository, or for a file of requirements."""
+    where, repository = str(subject), subject.repository
+    if subject.manifests[0].is_requirements:
+        found = dependencies.audit_requirements(subject.service, repository, subject.manifests[0].path)
+        unread = [(subject.manifests[0], why) for why in found.unread]
+    else:
+        found = dependencies.advisories(subject.service, repository)
+        unread = [(manifest, why) for manifest in subject.manifests for why in manifest.unread]
+    yield from unjudged(where, unread, subject, dependencies, environment, wanted)
+    if not found.volume:
+        if not unread:
+            yield Finding.error(
+                subject=where, message=f"{where} names no package", next_step="look whether it is empty"
+            )
+        return
+    statements = dependencies.accepted(repository)
+    looked_at = f"{found.volume} packages looked up at {subject.service}"
+    yield from judge(where, found.findings, looked_at, statements, wanted, clock.now())
+
+
+def unjudged(
+    where: str,
+    unread: Sequence[tuple[Manifest, str]],
+    subject: Lookup,
+    dependencies: Dependencies,
+    environment: Environment,
+    wanted: VulnerabilityParameters,
+) -> Iterator[Finding]:
+    """An error for what cannot be looked up by a version, unless a scan of the pipeline looked at that manifest."""
+    if not unread:
+        return
+    scans = list(of_artifacts(environment, dependencies, wanted, subject.repository.name))
+    left = [
+        f"{manifest.path}: {why}"
+        for manifest, why in unread
+        if not any(looked_into(manifest, each, subject.manifests) for each in scans)
+    ]
+    if left:
+        yield Finding.error(
+            subject=where,
+            message=f"{where} cannot be judged by versions alone: {cut(left)}",
+            next_step="pin every package, or scan the file in the pipeline",
+        )
+
+
+# Images
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """One image that a task runs now."""
+
+    region: Region
+    registry: str
+    """The account that owns the registry; empty for one that is not ECR."""
+    repository: str
+    digest: str
+
+    def __str__(self) -> str:
+        return f"{self.repository}@{self.digest[:19]}"
+
+
+@subjects(each=Region, permissions=["ecs:DescribeTasks", "ecs:ListClusters", "ecs:ListTasks"])
+def images(region: Region, aws: Aws) -> Iterator[Image]:
+    """Images of all running tasks, each digest once."""
+    seen: set[Image] = set()
+    for cluster in aws.ask("ecs.ListClusters", region=region)["clusterArns"]:
+        arns = aws.ask("ecs.ListTasks", region=region, cluster=cluster, desiredStatus="RUNNING")["taskArns"]
+        for start in range(0, len(arns), TASKS_AT_ONCE):
+            chunk = list(arns[start : start + TASKS_AT_ONCE])
+            for task in aws.ask("ecs.DescribeTasks", region=region, cluster=cluster, tasks=chunk)["tasks"]:
+                for container in task.get("containers", ()):
+                    image = read_image(region, container)
+                    if image not in seen:
+                        seen.add(image)
+                        yield image
+
+
+def read_image(region: Region, container: Mapping[str, Any]) -> Image:
+    """`111122223333.dkr.ecr.eu-central-1.amazonaws.com/orders:1.2` and its digest."""
+    host, _, path = container.get("image", "").partition("/")
+    name = path.partition("@")[0].rpartition(":")[0] or path.partition("@")[0]
+    parts = host.split(".")
+    is_ecr = len(parts) >= 6 and parts[1:3] == ["dkr", "ecr"]
+    return Image(
+        region=Region(account=region.account, name=parts[3]) if is_ecr else region,
+        registry=parts[0] if is_ecr else "",
+        repository=name if is_ecr else container.get("image", ""),
+        # A task that has not started yet says no digest; its image may be named by one.
+        digest=container.get("imageDigest") or path.partition("@")[2],
+    )
+
+
+@check(
+    "The image that runs was scanned, and nothing grave is open in it",
+    each=images,
+    permissions=["ecr:DescribeImageScanFindings"],
+    grade=Grade.CONTROL_PLANE,
+)
+def image(
+    subject: Image,
+    aws: Aws,
+    environment: Environment,
+    dependencies: Dependencies,
+    clock: Clock,
+    wanted: VulnerabilityParameters,
+) -> Iterator[Finding]:
+    """By what ECR says of the digest; where it says nothing, a scan of that digest must be among the artifacts."""
+    answer = None
+    if subject.registry and subject.digest:
+        answer = aws.find(
+            "ecr.DescribeImageScanFindings",
+            region=subject.region,
+            registryId=subject.registry,
+            repositoryName=subject.repository,
+            imageId={"imageDigest": subject.digest},
+        )
+    why = why_unscanned(subject, answer)
+    if answer is None or why:
+        scans = of_artifacts(environment, dependencies, wanted)
+        if not subject.digest or not any(subject.digest in target for each in scans for target in each.targets):
+            yield Finding.error(
+                subject=str(subject),
+                message=f"{subject}: {why}, and no artifact is a scan of this digest",
+                next_step="scan the digest that is released, in ECR or in the pipeline",
+            )
+        return
+    result = answer.get("imageScanFindings", {})
+    scanned_at = result.get("imageScanCompletedAt")
+    if scanned_at is not None and clock.now() - scanned_at > timedelta(days=wanted.max_age_days):
+        yield Finding.of(
+            False,
+            subject=str(subject),
+            observed=f"scanned {(clock.now() - scanned_at).days} days ago",
+            expected=f"{wanted.max_age_days:g} days ago or less",
+        )
+    statements: list[Statement] = [s for each in environment.repositories for s in dependencies.accepted(each)]
+    found = [*enhanced(result.get("enhancedFindings", ())), *basic(result.get("findings", ()))]
+    yield from judge(str(subject), found, "scanned by ECR", statements, wanted, clock.now())
+
+
+def why_unscanned(subject: Image, answer: Mapping[str, Any] | None) -> str:
+    """Why ECR says nothing of the image; empty where it does."""
+    if not subject.registry:
+        return "it is not from ECR"
+    if not subject.digest:
+        return "the task does not say its digest"
+    if answer is None:
+        return "ECR never scanned it"
+    status = answer.get("imageScanStatus", {})
+    if status.get("status") in ("COMPLETE", "ACTIVE"):
+        return ""
+    described = status.get("description") or "no reason is given"
+    return f"its scan is {status.get('status', 'of no status')} ({described})"
+
+
+LEVELS: Mapping[str, Level] = {
+    "CRITICAL": "critical",
+    "HIGH": "high",
+    "MEDIUM": "medium",
+    "LOW": "low",
+    "INFORMATIONAL": "low",
+}
+
+
+def enhanced(findings: Iterable[Mapping[str, Any]]) -> Iterator[ScanFinding]:
+    """Findings of Inspector that are open, one for each package. A known exploit raises a medium one."""
+    for each in findings:
+        if each.get("status", "ACTIVE") != "ACTIVE":
+            continue
+        details = each.get("packageVulnerabilityDetails", {})
+        level = LEVELS.get(each.get("severity", ""), "unknown")
+        packages: Sequence[Mapping[str, str]] = details.get("vulnerablePackages") or ({},)
+        for package in packages:
+            fixed = package.get("fixedInVersion", "")
+            yield ScanFinding(
+                id=details.get("vulnerabilityId") or each.get("title", "a finding without a name"),
+                level="high" if level == "medium" and each.get("exploitAvailable") == "YES" else level,
+                title=each.get("title", ""),
+                aliases=tuple(details.get("relatedVulnerabilities", ())),
+                subject=f"{package.get('name', '')}@{package.get('version', '')}".strip("@"),
+                fixed_in=(fixed,) if fixed and fixed != "NotAvailable" else (),
+                exploit_probability=(each.get("epss") or {}).get("score"),
+            )
+
+
+def basic(findings: Iterable[Mapping[str, Any]]) -> Iterator[ScanFinding]:
+    """Findings of ECR's basic scan, which knows no fixes."""
+    for each in findings:
+        attributes = {one.get("key"): one.get("value", "") for one in each.get("attributes", ())}
+        yield ScanFinding(
+            id=each.get("name", "a finding without a name"),
+            level=LEVELS.get(each.get("severity", ""), "unknown"),
+            subject=f"{attributes.get('package_name', '')}@{attributes.get('package_version', '')}".strip("@"),
+        )
