@@ -68,9 +68,18 @@ def service(name: str, *, hsts: str = "", has_login: bool = False) -> Service:
     """
 
     def answer(asked: Asked) -> Reply:
-        sent = {"Content-Type": "application/json", **({"Strict-Transport-Security": hsts} if hsts else {})}
+        sent = {
+            "Content-Type": "application/json",
+            "X-Content-Type-Options": "nosniff",
+            **({"Strict-Transport-Security": hsts} if hsts else {}),
+        }
         if has_login and asked.path == LOGIN_PATH:
-            page = {**sent, "Content-Type": "text/html; charset=utf-8", "Set-Cookie": _session_cookie()}
+            page = {
+                **sent,
+                "Content-Type": "text/html; charset=utf-8",
+                "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'",
+                "Set-Cookie": _session_cookie(),
+            }
             return Reply(status=HTTPStatus.OK, headers=page, body=b"<!doctype html><title>Log in</title>")
         if asked.path not in PATHS:
             return Reply(status=HTTPStatus.NOT_FOUND, headers=sent, body=b'{"error":"not found"}')

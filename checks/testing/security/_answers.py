@@ -38,6 +38,7 @@ _TRACES: tuple[tuple[str, str], ...] = (
 MAX_SEARCHED = 64 * 1024
 """Characters of a page in which an error is looked for."""
 
+_META_POLICY = re.compile(r"(?i)<meta[^>]{1,40}http-equiv=[\"']?content-security-policy")
 _LISTING = re.compile(r"(?i)<title>\s*(?:index of /|directory listing (?:for|of) |listing directory )")
 
 
@@ -57,13 +58,14 @@ def header_faults(path: str, answer: HttpAnswer, *, is_page: bool) -> Iterator[F
     An API is shown to no browser: there they are told alone.
     """
     policies = answer.header_values("content-security-policy")
+    has_policy = bool(policies) or bool(_META_POLICY.search(answer.body[:MAX_SEARCHED]))
     framing = answer.header("x-frame-options").strip().lower()
     is_framed = not any("frame-ancestors" in policy.lower() for policy in policies) and framing not in (
         "deny",
         "sameorigin",
     )
     missing = [
-        "Content-Security-Policy" if not policies and is_page else "",
+        "Content-Security-Policy" if is_page and not has_policy else "",
         "X-Content-Type-Options: nosniff"
         if answer.header("x-content-type-options").strip().lower() != "nosniff"
         else "",

@@ -173,7 +173,8 @@ def _look_at_answers(endpoint: Endpoint, http: Http, web: WebAssets, wanted: Top
         statuses.append(answer.status)
         faults += [*cookie_faults(path, answer), *cors_faults(path, answer)]
         if answer.status < 300:
-            faults += header_faults(path, answer, is_page=is_page)
+            is_html = "html" in answer.header("content-type").lower()
+            faults += header_faults(path, answer, is_page=is_page and is_html)
         elif answer.status >= 400:
             faults += error_faults(path, answer)
     faults += error_faults(NOWHERE, http.get(endpoint, NOWHERE))

@@ -302,6 +302,12 @@ def test_a_page_needs_its_headers(headers: Mapping[str, Any], missing: list[str]
     assert all(fault.is_grave for fault in faults)
 
 
+def test_a_policy_in_the_page_itself_cannot_forbid_frames() -> None:
+    page_ = said(body='<meta http-equiv="Content-Security-Policy" content="x">', x_content_type_options="nosniff")
+
+    assert [fault.words for fault in header_faults("/", page_, is_page=True)] == ["/ has no frame-ancestors"]
+
+
 def test_an_api_is_told_of_headers_and_fails_on_none() -> None:
     assert [fault.is_grave for fault in header_faults("/", said(), is_page=False)] == [False]
 
