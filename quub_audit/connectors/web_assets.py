@@ -56,6 +56,7 @@ _SECRET_FIELD = re.compile(r"(?i)^$|key|secret|token|passw|passphrase|credential
 _PUBLIC_FIELD = re.compile(r"(?i)public|publishable")
 _SOURCE_MAP = re.compile(r"(?m)^\s*(?://|/\*)[#@]\s*sourceMappingURL=([^\s*]+)")
 _CHUNK = re.compile(r"""["'`]((?:\.{0,2}/)?[\w@~-][\w@~./-]{0,200}\.m?js)["'`]""")
+_HTML = re.compile(r"(?i)\s*(?:<!--[\s\S]{0,2000}?-->\s*)?<(?:!doctype html|html)\b")
 _SCRIPT_TYPES = ("", "module", "text/javascript", "application/javascript", "text/ecmascript", "application/ecmascript")
 
 
@@ -345,7 +346,9 @@ class _Visit:
                     self.exposures.append(WebExposure(path=probe.path, kind=probe.kind, observed=probe.words))
                 continue
             self._keep(probe.path, "file", answer)
-            if probe.content and not _is_page(answer, probe) and re.search(probe.content, answer.body):
+            # Not by its type: servers call files that they know nothing of text/html too.
+            is_other = probe.kind != "diagnostics" and _HTML.match(answer.body)
+            if probe.content and not is_other and re.search(probe.content, answer.body):
                 self.exposures.append(WebExposure(path=probe.path, kind=probe.kind, observed=probe.words))
 
     def _is_nowhere(self, answer: HttpAnswer) -> bool:
@@ -427,13 +430,9 @@ class _Page(HTMLParser):
             self.base = told.get("href", "")
 
 
-def _is_page(answer: HttpAnswer, probe: Probe | None = None) -> bool:
+def _is_page(answer: HttpAnswer) -> bool:
     """Whether HTML came where something else was asked for."""
-    if probe is not None and probe.kind == "diagnostics":
-        return False
-    return _type_of(answer) in ("text/html", "application/xhtml+xml") or bool(
-        re.match(r"(?i)\s*<(?:!doctype html|html)", answer.body)
-    )
+    return _type_of(answer) in ("text/html", "application/xhtml+xml") or bool(_HTML.match(answer.body))
 
 
 def _is_dump(answer: HttpAnswer) -> bool:

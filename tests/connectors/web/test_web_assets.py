@@ -17,6 +17,7 @@ from quub_audit.facts.seal import STRUCK, Redactor, Sealer
 from quub_audit.facts.web import WebSurface
 from quub_audit.model.environment import SecretReference
 from tests.worlds.shopfront import (
+    HTML,
     JS,
     JSON,
     PAGE,
@@ -117,6 +118,7 @@ EXPOSED = {
     "/.git/HEAD": answer(200, "ref: refs/heads/main\n", TEXT),
     "/.git/config": answer(200, "[core]\n\tbare = false\n", TEXT),
     "/.env": answer(200, "# of production\nexport DB_URL=postgres://db\nKEY=1\n", TEXT),
+    "/.env.local": answer(200, "KEY=1\n", HTML),
     "/actuator": answer(200, '{"_links":{"self":{},"env":{"href":"x"}}}', JSON),
     "/actuator/env": answer(200, '{"propertySources":[]}', JSON),
     "/actuator/heapdump": answer(200, b"JAVA PROFILE", ("Content-Type", "application/octet-stream")),
