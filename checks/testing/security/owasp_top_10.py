@@ -7,7 +7,7 @@ Error         a report that cannot be read, that looked at nothing or says itsel
 Needs         artifacts of purpose `code-scan` (SARIF whose rules name CWEs), `dynamic-scan` (ZAP), `dependency-scan`; tests tagged `@owasp:A01`, `@cwe:639` or with a word such as `@idor`; endpoints; Prometheus. A dynamic scan counts from `min_urls` on, and for injection where it attacked and saw a page of `authenticated_paths`
 Source        OWASP Top 10:2025 and 2021 with their lists of mapped CWEs; OWASP ASVS 5.0, chapters 3.3, 3.4, 12 and 13.4
 
-Only GET and OPTIONS are sent. A clean category says that somebody looked, not that nothing is there.
+Only GET, HEAD and OPTIONS are sent. A clean category says that somebody looked, not that nothing is there.
 """  # noqa: E501  each line is a paragraph of the page
 
 from __future__ import annotations
