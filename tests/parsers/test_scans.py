@@ -32,6 +32,8 @@ RECORDED = (
     "detect-secrets-1.5.0.json",
     "gitleaks-8.30.1.json",
     "gitleaks-8.30.1.sarif",
+    "grype-0.121.2-cyclonedx.json",
+    "grype-0.121.2.json",
     "npm-11.19.1-audit.json",
     "npm-11.19.1-refused.json",
     "osv-scanner-2.2.4-all-packages.json",
@@ -193,6 +195,30 @@ def test_no_credential_and_no_author_of_a_report_stands_in_a_fact(name: str) -> 
 
     assert LEAKED not in facts
     assert "example.com" not in facts
+
+
+def test_grype_tells_what_is_exploited_what_its_rules_leave_out_and_how_old_its_database_is() -> None:
+    (scan,) = read(recorded("grype-0.121.2.json"))
+
+    exploited, ignored = scan.findings
+    assert (exploited.id, exploited.level, exploited.is_exploited) == ("GHSA-xvch-5gv4-984h", "critical", True)
+    assert (ignored.exploit_probability, ignored.acceptance and ignored.acceptance.reason) == (0.021, "not reached")
+    assert scan.database_at == datetime(2026, 11, 24, 10, 45, 36, tzinfo=UTC)
+    assert scan.targets == (".", "package-lock.json")
+
+
+def test_grypes_cyclonedx_lists_all_packages_and_the_manifests_that_it_found() -> None:
+    (scan,) = read(recorded("grype-0.121.2-cyclonedx.json"))
+
+    assert (scan.covers, scan.volume, scan.targets) == (
+        "dependencies",
+        5,
+        (".", "package-lock.json", "requirements.txt"),
+    )
+    assert told(scan) == [
+        ("GHSA-xvch-5gv4-984h", "critical", "pkg:npm/minimist@1.2.0"),
+        ("GHSA-p6mc-m468-83gw", "high", "pkg:npm/lodash@4.17.15"),
+    ]
 
 
 # SARIF

@@ -129,11 +129,17 @@ def manifests(
     scans = list(of_artifacts(environment, dependencies, wanted, subject.name))
     for manifest in found:
         if not any(looked_into(manifest, each, found) for each in scans) and not by_us(manifest, environment):
-            yield Finding.error(
-                subject=f"{subject.name}:{manifest.path}",
-                message=f"{subject.name}:{manifest.path}: no scan looked at it",
-                next_step="scan it in the pipeline, or declare `advisories`",
-            )
+            yield unscanned(subject, manifest)
+
+
+def unscanned(repository: Repository, manifest: Manifest) -> Finding:
+    """The error about a manifest that nobody looked at."""
+    is_image = manifest.ecosystem == "docker"
+    return Finding.error(
+        subject=f"{repository.name}:{manifest.path}",
+        message=f"{repository.name}:{manifest.path}: no scan looked at {'an image' if is_image else 'it'}",
+        next_step="scan the image in the pipeline" if is_image else "scan it in the pipeline, or declare `advisories`",
+    )
 
 
 def looked_into(manifest: Manifest, one: Scan, all_manifests: Sequence[Manifest]) -> bool:
@@ -353,6 +359,26 @@ def image(
     statements: list[Statement] = [s for each in environment.repositories for s in dependencies.accepted(each)]
     found = [*enhanced(result.get("enhancedFindings", ())), *basic(result.get("findings", ()))]
     yield from judge(str(subject), found, "scanned by ECR", statements, wanted, clock.now())
+
+
+@check(
+    "Where images are built, one was looked at",
+    each=Environment,
+    permissions=["ecs:DescribeTasks", "ecs:ListClusters", "ecs:ListTasks"],
+)
+def built(
+    subject: Environment, aws: Aws, dependencies: Dependencies, wanted: VulnerabilityParameters
+) -> Iterator[Finding]:
+    """Says only that nobody looked at one: neither a scan of the pipeline nor, since none runs, ECR."""
+    for repository in subject.repositories:
+        found = dependencies.manifests(repository)
+        scans = list(of_artifacts(subject, dependencies, wanted, repository.name))
+        for each in found:
+            if each.ecosystem != "docker" or any(looked_into(each, one, found) for one in scans):
+                continue
+            regions = (region for account in subject.aws for region in account.regions)
+            if not any(True for region in regions for _ in images(region, aws)):
+                yield unscanned(repository, each)
 
 
 def why_unscanned(subject: Image, answer: Mapping[str, Any] | None) -> str:

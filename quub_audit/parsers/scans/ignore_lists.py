@@ -33,7 +33,10 @@ def _accepted(source: Source, reason: object = "", expires: object = None) -> Ac
 
 
 def _day(value: object, source: Source) -> datetime | None:
-    """The moment from which it holds no more, the end of a day in UTC. Raises Malformed for what is no date: an entry must not hold forever for a mistake."""
+    """The moment from which it holds no more: the end of a day, in UTC.
+
+    Raises Malformed for what is no date: an entry must not hold forever for a mistake.
+    """
     if value in (None, ""):
         return None
     text = value.isoformat() if isinstance(value, date) else value

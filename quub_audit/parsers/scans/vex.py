@@ -60,6 +60,8 @@ def _read_cyclonedx(source: Source) -> tuple[Scan, ...]:
         statements = tuple(statement for each in found for statement in _stated(each, components, source))
         name, version = tools[0] if tools else ("CycloneDX", "")
         return (_document(source, name, version, at, statements),)
+    # The manifests that were found are components too.
+    files = [text_of(c.get("name")).lstrip("/") for c in _components(bom, source) if c.get("type") == "file"]
     packages = {name for name in components.values() if name.startswith("pkg:")}
     return (
         Scan(
@@ -67,7 +69,7 @@ def _read_cyclonedx(source: Source) -> tuple[Scan, ...]:
             covers="image" if _is_image(metadata) else "dependencies",
             volume=len(packages),
             volume_of="packages",
-            targets=shorts((mapping(metadata.get("component") or {}, source, "component").get("name"),)),
+            targets=shorts((mapping(metadata.get("component") or {}, source, "component").get("name"), *files)),
             ecosystems=tuple(sorted({name[4:].partition("/")[0] for name in packages})),
             findings=each_once(finding for each in found for finding in _findings(each, components, source)),
         ),

@@ -338,6 +338,23 @@ def test_a_right_that_is_missing_is_an_error_that_names_it(cloud: Cloud) -> None
     assert "ecr:DescribeImageScanFindings" in item.reason
 
 
+@pytest.mark.usefixtures("lasting_tasks")
+def test_an_image_that_is_built_and_runs_nowhere_must_be_scanned_in_the_pipeline(
+    cloud: Cloud, clean: str, checkout: Path
+) -> None:
+    (checkout / "Dockerfile").write_text("FROM node:22\n")
+    target = {"artifacts": (artifact(clean),), "repositories": (repository(checkout),)}
+
+    nowhere = of_images(cloud, **target)
+    digest = running(cloud)
+    cloud.client("ecr").start_image_scan(repositoryName="orders", imageId={"imageDigest": digest})
+    somewhere = of_images(cloud, **target)
+
+    assert (nowhere.status.value, nowhere.findings[0].subject) == ("error", "app:Dockerfile")
+    assert "app:Dockerfile" not in {finding.subject for finding in somewhere.findings}
+    assert audited(environment(**target)).status.value == "error"
+
+
 @pytest.mark.parametrize(
     ("image", "digest", "expected"),
     [
