@@ -39,7 +39,9 @@ AWS = """\
         account_id: "111122223333"
         regions: [eu-central-1]
 """
-KNOWN = "advisories, alertmanager, apm, artifacts, aws, backups, caches, databases, endpoints, error_tracking or 10 more"
+KNOWN = (
+    "advisories, alertmanager, apm, artifacts, aws, backups, caches, databases, endpoints, error_tracking or 10 more"
+)
 
 
 def below(text: str) -> str:

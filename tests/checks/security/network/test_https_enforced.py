@@ -663,6 +663,7 @@ class TwoAddresses:
         address: str = "",
         method: str = "GET",
         is_verified: bool = False,
+        origin: str = "",
     ) -> HttpAnswer:
         return said(200)
 

@@ -83,8 +83,10 @@ def test_an_endpoint_out_of_scope_and_open_findings_fail_and_are_named(folder: P
 
     assert item.status.value == "fail"
     assert [finding.observed for finding in item.findings if finding.status is FindingStatus.FAIL] == [
-        "tested on 2026-08-17 by Example Security Ltd, OWASP WSTG 4.2, by hand: "
-        "0 critical and 1 high findings are open",
+        (
+            "tested on 2026-08-17 by Example Security Ltd, OWASP WSTG 4.2, by hand: "
+            "0 critical and 1 high findings are open"
+        ),
         "ws.example.com is not in the scope of any test, which is api.example.com",
     ]
 
