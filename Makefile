@@ -63,6 +63,7 @@ picture: $(VENV)/.installed
 bench: $(VENV)/.installed
 	$(BIN)/python -m bench $(ARGS)
 	$(BIN)/python -m bench.secrets --quick
+	$(BIN)/python -m bench.code --rounds 1
 
 # The tests on the lowest versions that pyproject.toml allows.
 lowest: $(VENV)/.installed
