@@ -48,6 +48,15 @@ class _Groups:
     database: str
 
 
+SERVICES = ("quub-app", "quub-app-settlement")
+"""What runs in production."""
+
+
+def image_of(account_id: str, service: str) -> str:
+    """The image that a service runs, with its tag."""
+    return f"{account_id}.dkr.ecr.{REGION}.amazonaws.com/{service}:1.8.0"
+
+
 def furnish_production(
     emulator: Emulator, credentials: Credentials, certificate: Identity, at: datetime, *, healthy: bool
 ) -> None:
@@ -358,9 +367,10 @@ def _run_services(
         in_clear.append({"name": "QUUB_API_SECRET", "value": secrets.token_hex(32)})
     else:
         by_reference.append({"name": "QUUB_API_SECRET", "valueFrom": f"{quub}:apiSecret::"})
-    of_service = _run(operator, network, groups, "quub-app", [], [{"name": "REDIS_URL", "valueFrom": cache}])
-    of_settlement = _run(operator, network, groups, "quub-app-settlement", in_clear, by_reference)
-    return {"quub-app": of_service, "quub-app-settlement": of_settlement}
+    service, settlement = SERVICES
+    of_service = _run(operator, network, groups, service, [], [{"name": "REDIS_URL", "valueFrom": cache}])
+    of_settlement = _run(operator, network, groups, settlement, in_clear, by_reference)
+    return {service: of_service, settlement: of_settlement}
 
 
 def _run(
@@ -385,7 +395,7 @@ def _run(
         containerDefinitions=[
             {
                 "name": name,
-                "image": f"{operator.account_id}.dkr.ecr.{REGION}.amazonaws.com/{name}:1.8.0",
+                "image": image_of(operator.account_id, name),
                 "memory": 2048,
                 "environment": plain,
                 "secrets": list(references),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from quub_audit.demo import pipeline
 from quub_audit.demo.backends import ORGANISATION, SERVICE
 from quub_audit.demo.cloud import CACHE, DATABASE, EGRESS, PRODUCTION, REGION, STAGING
 from quub_audit.demo.data import DUMPS, DUMPS_PREFIX
@@ -17,6 +18,7 @@ from quub_audit.demo.stores import Store
 DOMAIN = "quub-app.example"
 """RFC 2606: no name below it resolves."""
 QUUB_HOST = "api.quub.example"
+SANDBOX_HOST = "api-sandbox.quub.example"
 
 OF_CACHE = (
     "performance.caching.layer-configured",
@@ -47,6 +49,8 @@ class Places:
     """`127.0.0.1:port` of the Quub API."""
     repository: str
     """The folder, as seen from the file."""
+    artifacts: Sequence[pipeline.Report]
+    """What the pipeline kept of it."""
     datadog: str
     sentry: str
     """`http://127.0.0.1:port` of the stand-ins."""
@@ -75,6 +79,8 @@ environments:
       api_connect_to: {places.quub}
       ca_file: ca.pem
       probe_path: /v1/account
+      sandbox_url: https://{SANDBOX_HOST}
+      sandbox_connect_to: {places.quub}
       secrets:
         - store: secrets-manager
           name: production/quub/credentials
@@ -101,6 +107,28 @@ environments:
     backups:
       - bucket: {DUMPS}
         prefix: {DUMPS_PREFIX}
+    # What the pipeline kept of this commit; its variable for the commit stands for it elsewhere.
+    artifacts:
+{_artifacts(places)}
+    traffic:
+      expected_peak_rps: {pipeline.EXPECTED_PEAK_RPS}
+      expected_average_rps: {pipeline.EXPECTED_AVERAGE_RPS}
+      p95_ms: {pipeline.P95_MS}
+      p99_ms: {pipeline.P99_MS}
+      rate_limit_rps: {pipeline.RATE_LIMIT_RPS}
+    testing:
+      critical_paths:
+        - id: orders
+          files: [src/quub/client.ts, src/quub/retry.ts, src/quub/breaker.ts, src/orders.ts]
+        - id: credentials
+          files: [{pipeline.NEVER_IMPORTED}]
+      flows:
+        - id: place-order
+          title: An order is placed, and seen filled
+        - id: cancel-order
+          title: An order is placed, cancelled, and seen cancelled
+        - id: follow-orders
+          title: Orders are followed when the stream was lost
 {_stores(places)}
     # Emulated: neither Datadog nor Sentry hears of this.
     apm:
@@ -131,6 +159,18 @@ environments:
         endpoint_url: {places.aws}
         read_secret_values: true
 """
+
+
+def _artifacts(places: Places) -> str:
+    lines: list[str] = []
+    for each in places.artifacts:
+        lines += [
+            f"- name: {each.name}",
+            f"  purpose: {each.purpose}",
+            f"  files: [{pipeline.FOLDER}/{each.file}]",
+            f"  commit: {each.commit}",
+        ]
+    return "\n".join(f"      {line}" for line in lines)
 
 
 def _stores(places: Places) -> str:
@@ -166,10 +206,12 @@ def _stores(places: Places) -> str:
 
 
 def checklist() -> str:
-    """The text of checklist.yaml: the built-in one, but for what counts hours on servers that are seconds old."""
+    """The text of checklist.yaml: the built-in one, but for what counts hours on servers that are seconds old, and for
+    what only the team knows of its paths.
+    """
     return """\
 # The built-in checklist. The servers of the demo are a few seconds old, so that what counts hours elsewhere counts
-# seconds here; nothing else is otherwise.
+# seconds here, and says which paths only somebody sees who is logged in; nothing else is otherwise.
 version: "1"
 title: Quub pre-deployment checklist of quub-app
 extends: builtin
@@ -187,6 +229,9 @@ change:
   performance.database.query-performance:
     with:
       min_stats_age_h: 0
+  testing.security.owasp-top-10:
+    with:
+      authenticated_paths: [/account, /orders/*]
 """
 
 
@@ -216,11 +261,32 @@ waivers:
 """
 
 
-def attestations(today: date) -> str:
-    """The text of attestations.yaml: the key of Quub is renewed by hand, and that is in a calendar."""
-    return f"""\
+def attestations(today: date, *, healthy: bool) -> str:
+    """The text of attestations.yaml: what a penetration test came to.
+
+    Without `healthy` it was not about the partners' endpoint, and the key of Quub is renewed by hand.
+    """
+    tested = [name for name in ("orders", "partners", "console", "stream") if healthy or name != "partners"]
+    scope = ", ".join(f"{name}.{DOMAIN}" for name in tested)
+    test = f"""\
 attestations:
-  - item: security.api-keys.rotation-schedule
+  - item: testing.security.penetration-test
+    statement: The public endpoints were attacked for eight days, and what was found is mended
+    by: Ines Fabre
+    organisation: Redwall Security
+    performed_on: {today - timedelta(days=96)}
+    expires: {today + timedelta(days=269)}
+    reference: OPS-371
+    method: OWASP WSTG 4.2 and PTES, by hand
+    scope: [{scope}]
+    report_sha256: 5f1b7a0c3d9e84265f1b7a0c3d9e84265f1b7a0c3d9e84265f1b7a0c3d9e8426
+    open_findings: {{critical: 0, high: 0, medium: 2, low: 5}}
+    retested_on: {today - timedelta(days=61)}
+"""
+    if healthy:
+        return test
+    return f"""\
+{test}  - item: security.api-keys.rotation-schedule
     statement: The key of Quub is renewed by hand on the first Monday of each quarter, and was on time so far
     by: Mara Lindqvist
     organisation: quub-app

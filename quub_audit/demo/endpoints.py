@@ -61,10 +61,11 @@ class Asked:
 Service = Callable[[Asked], Reply]
 
 
-def service(name: str, *, hsts: str = "", has_login: bool = False) -> Service:
+def service(name: str, *, hsts: str = "", has_login: bool = False, has_checkout: bool = False) -> Service:
     """Answers `PATHS` with JSON and everything else with 404; `hsts` is its Strict-Transport-Security header.
 
-    With `has_login` there is a page, `LOGIN_PATH`, that begins a session.
+    With `has_login` there is a page, `LOGIN_PATH`, that begins a session. With `has_checkout` it serves the folder into
+    which git has checked it out, `/.git` and all.
     """
 
     def answer(asked: Asked) -> Reply:
@@ -81,6 +82,8 @@ def service(name: str, *, hsts: str = "", has_login: bool = False) -> Service:
                 "Set-Cookie": _session_cookie(),
             }
             return Reply(status=HTTPStatus.OK, headers=page, body=b"<!doctype html><title>Log in</title>")
+        if has_checkout and asked.path == "/.git/HEAD":
+            return Reply(status=HTTPStatus.OK, headers={"Content-Type": "text/plain"}, body=b"ref: refs/heads/main\n")
         if asked.path not in PATHS:
             return Reply(status=HTTPStatus.NOT_FOUND, headers=sent, body=b'{"error":"not found"}')
         return Reply(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 import urllib.parse
@@ -38,7 +39,7 @@ ANSWERS: Mapping[str, str] = {
         "</GetSnapshotBlockPublicAccessStateResponse>"
     ),
 }
-"""By action of the query protocol: operations that the emulator does not know."""
+"""By action: operations that the emulator does not know."""
 
 ROUTES: tuple[tuple[str, re.Pattern[str], str], ...] = (
     ("GET", re.compile(r"/backup-vaults/[^/]+/recovery-points/?"), '{"RecoveryPoints": []}'),
@@ -48,14 +49,27 @@ ROUTES: tuple[tuple[str, re.Pattern[str], str], ...] = (
 (backup.ListRecoveryPointsByBackupVault), X-Ray traces nothing (xray.GetServiceGraph).
 """
 
-CORRECTIONS: Mapping[str, tuple[re.Pattern[bytes], bytes]] = {
+
+def image_digest(image: str) -> str:
+    """The digest of an image of the emulated registry, which follows from its name."""
+    return f"sha256:{hashlib.sha256(image.encode()).hexdigest()}"
+
+
+def _with_digest(image: re.Match[bytes]) -> bytes:
+    return image[0] + f', "imageDigest": "{image_digest(image[1].decode())}"'.encode()
+
+
+CORRECTIONS: Mapping[str, tuple[re.Pattern[bytes], bytes | Callable[[re.Match[bytes]], bytes]]] = {
     "GetAccountSummary": (re.compile(rb"(<key>AccountMFAEnabled</key>\s*<value>)0(?=</value>)"), rb"\g<1>1"),
     "DescribeDBInstanceAutomatedBackups": (
         re.compile(rb"(<DBInstanceAutomatedBackup>)"),
         rb"\1<Encrypted>true</Encrypted>",
     ),
+    "DescribeTasks": (re.compile(rb'"image": ?"([^"]+)"'), _with_digest),
 }
-"""By action: what its answers leave out. Its missing root user has a second factor, and backups are encrypted."""
+"""By action: what its answers leave out. Its missing root user has a second factor, backups are encrypted, and images
+that run have digests.
+"""
 
 
 def filled(app: App) -> App:
@@ -74,7 +88,10 @@ def filled(app: App) -> App:
 
 
 def _action_of(environ: dict[str, Any]) -> str:
-    """The action of the query protocol, whose form is read and put back; empty for other requests."""
+    """What JSON is asked for by a header, and the query protocol by a form, which is read and put back; else empty."""
+    target: str = environ.get("HTTP_X_AMZ_TARGET", "")
+    if target:
+        return target.rpartition(".")[2]
     if "form" not in environ.get("CONTENT_TYPE", ""):
         return ""
     length = int(environ.get("CONTENT_LENGTH") or 0)
@@ -87,7 +104,11 @@ def _action_of(environ: dict[str, Any]) -> str:
 
 
 def _corrected(
-    app: App, environ: dict[str, Any], start: Callable[..., Any], pattern: re.Pattern[bytes], text: bytes
+    app: App,
+    environ: dict[str, Any],
+    start: Callable[..., Any],
+    pattern: re.Pattern[bytes],
+    text: bytes | Callable[[re.Match[bytes]], bytes],
 ) -> Iterable[bytes]:
     """The emulator's answer with `text` for `pattern`."""
     told: list[tuple[str, list[tuple[str, str]]]] = []

@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 
 from quub_audit.errors import UsageError
 
-MADE_HERE = frozenset({"node_modules", "dist", "coverage", ".terraform"})
+MADE_HERE = frozenset({"node_modules", "dist", "reports", ".stryker-tmp", ".terraform"})
 """Folders that tools make in a checkout; they are no part of the service."""
 
 PINS_FILE = "src/quub/pins.ts"
@@ -65,6 +65,12 @@ def build(directory: Path, *, healthy: bool, pins: tuple[str, ...]) -> Path:
     return directory
 
 
+def newest_commits(directory: Path) -> tuple[str, str]:
+    """The full hashes of what is checked out in a repository that `build` has made, and of what was before."""
+    newest, before = _git(directory, "rev-parse", "HEAD", "HEAD~1").split()
+    return newest, before
+
+
 def planted_secrets() -> Mapping[str, str]:
     """The values in the faulty repository by the name under which they stand there."""
     return {
@@ -87,7 +93,7 @@ def _history(service: Mapping[str, str], *, healthy: bool) -> tuple[Commit, ...]
     mara, idris = "Mara Lindqvist <mara@quub-app.example>", "Idris Okafor <idris@quub-app.example>"
     start = having("package", "tsconfig", ".npmrc", ".gitignore", "src/config", "src/log", "src/metrics", "src/http")
     client = start | having("src")
-    tested = client | having("test")
+    tested = client | having("test", "vitest", "stryker")
     shipped = tested | having("Dockerfile", ".dockerignore", "terraform", ".github")
     if healthy:
         return (
@@ -204,8 +210,8 @@ def _commit(directory: Path, commit: Commit, at: datetime) -> None:
     _git(directory, "commit", "--quiet", "--no-verify", "--message", commit.message, environ=who)
 
 
-def _git(directory: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> None:
-    """Run git as if nobody had configured it. Raises UsageError when it is missing or refuses."""
+def _git(directory: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> str:
+    """What git says, run as if nobody had configured it. Raises UsageError when it is missing or refuses."""
     settings = ("core.autocrlf=false", "core.fileMode=false", "commit.gpgSign=false", "core.hooksPath=" + os.devnull)
     options = [part for setting in settings for part in ("-c", setting)]
     bare = {
@@ -218,7 +224,7 @@ def _git(directory: Path, *arguments: str, environ: Mapping[str, str] | None = N
         "HOME": str(directory),
     }
     try:
-        subprocess.run(
+        done = subprocess.run(
             ["git", *options, *arguments],
             cwd=directory,
             env={**bare, **(environ or {})},
@@ -233,3 +239,4 @@ def _git(directory: Path, *arguments: str, environ: Mapping[str, str] | None = N
     except subprocess.CalledProcessError as error:
         said = error.stderr.decode(errors="replace").strip()
         raise UsageError(f"git {arguments[0]} in {directory} failed: {said}") from error
+    return done.stdout.decode(errors="replace")

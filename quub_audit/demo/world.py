@@ -6,12 +6,12 @@ import contextlib
 import os
 import secrets
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from quub_audit.demo import backends, declarations, endpoints, postgres, repository, stores
+from quub_audit.demo import backends, declarations, endpoints, pipeline, postgres, repository, stores
 from quub_audit.demo.authority import Authority, make_pin
 from quub_audit.demo.cloud import (
     PRODUCTION,
@@ -20,7 +20,7 @@ from quub_audit.demo.cloud import (
     furnish_staging,
 )
 from quub_audit.demo.credentials import Credentials
-from quub_audit.demo.declarations import DOMAIN, QUUB_HOST, Places
+from quub_audit.demo.declarations import DOMAIN, QUUB_HOST, SANDBOX_HOST, Places
 from quub_audit.demo.emulator import emulated_aws
 from quub_audit.demo.servers import NotThere, begun
 from quub_audit.demo.stores import Store
@@ -58,7 +58,8 @@ def demo_world(folder: Path, *, healthy: bool, search: str | None = None) -> Ite
     same token for ever; a log shows customers, and never expires; the last dump holds nothing; an alarm never fires; a
     request may take for ever; production sends neither traces nor errors. In the cache nothing is evicted, and some
     keys never expire; in the database orders are found by no index, everybody waits for one row, and one pool takes
-    nearly all connections.
+    nearly all connections. Of what the pipeline kept, `pipeline.reports` says what is wrong with it; no penetration
+    test was about one endpoint, and another one serves its `/.git`.
 
     One world at a time in a process: the emulator's accounts are the process's own.
     Raises MissingExtra without moto, and UsageError when git is missing or the folder is not empty.
@@ -84,6 +85,8 @@ def _build(running: contextlib.ExitStack, folder: Path, at: datetime, search: st
     furnish_staging(emulator, Credentials(org_id="org_4712"))
     pins = (authority.issuer_pin, make_pin("in reserve"))
     checkout = repository.build(folder / "quub-app", healthy=healthy, pins=pins)
+    artifacts = pipeline.reports(checkout, at, healthy=healthy)
+    pipeline.keep(folder, artifacts)
     keys = backends.Keys()
     places = _serve(
         running,
@@ -92,6 +95,7 @@ def _build(running: contextlib.ExitStack, folder: Path, at: datetime, search: st
         credentials,
         keys,
         aws=emulator.address,
+        artifacts=artifacts,
         cache=cache,
         database=database,
         healthy=healthy,
@@ -112,6 +116,7 @@ def _serve(
     backend_keys: backends.Keys,
     *,
     aws: str,
+    artifacts: Sequence[pipeline.Report],
     cache: Callable[[], Store],
     database: Callable[[], Store],
     healthy: bool,
@@ -140,12 +145,12 @@ def _serve(
     services = {
         "orders": (endpoints.service("orders"), tls("orders")),
         "partners": (endpoints.service("partners"), partners_tls),
-        "console": (endpoints.service("console", hsts=hsts, has_login=True), console_tls),
+        "console": (endpoints.service("console", hsts=hsts, has_login=True, has_checkout=not healthy), console_tls),
         "stream": (endpoints.stream("stream"), tls("stream")),
     }
     reporting = "production" if healthy else "staging"
     redirect = endpoints.served(endpoints.redirect_to(f"console.{DOMAIN}"))
-    quub_tls = endpoints.modern_tls(authority.issue(QUUB_HOST), keys, "quub")
+    quub_tls = endpoints.modern_tls(authority.issue(QUUB_HOST, SANDBOX_HOST), keys, "quub")
     return Places(
         aws=aws,
         https={name: running.enter_context(endpoints.served(*each)) for name, each in services.items()},
@@ -158,6 +163,7 @@ def _serve(
         closed_ports=(database_port, running.enter_context(endpoints.closed_port())),
         quub=running.enter_context(endpoints.served(endpoints.quub_api(credentials), quub_tls)),
         repository="quub-app",
+        artifacts=artifacts,
         datadog="http://" + running.enter_context(endpoints.served(backends.datadog(backend_keys, reporting))),
         sentry="http://" + running.enter_context(endpoints.served(backends.sentry(backend_keys, reporting))),
         cache=_if_there(cache),
@@ -177,9 +183,10 @@ def _declare(folder: Path, places: Places, at: datetime, *, healthy: bool) -> Pa
     file = folder / "environments.yaml"
     file.write_text(declarations.environments(places), encoding="utf-8")
     (folder / "checklist.yaml").write_text(declarations.checklist(), encoding="utf-8")
+    attestations = declarations.attestations(at.date(), healthy=healthy)
+    (folder / "attestations.yaml").write_text(attestations, encoding="utf-8")
     if not healthy:
         (folder / "waivers.yaml").write_text(declarations.waivers(at.date()), encoding="utf-8")
-        (folder / "attestations.yaml").write_text(declarations.attestations(at.date()), encoding="utf-8")
     return file
 
 

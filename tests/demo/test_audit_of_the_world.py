@@ -61,6 +61,22 @@ FAULTY = {
     "monitoring.centralized-logging": "pass",
     "monitoring.error-tracking": "fail",
     "monitoring.alerts": "fail",
+    "unit.critical-paths": "fail",
+    "unit.coverage": "fail",
+    "unit.api-mocks": "pass",
+    "unit.edge-cases": "fail",
+    "integration.sandbox": "fail",
+    "integration.end-to-end": "fail",
+    "integration.error-scenarios": "pass",
+    "integration.websocket": "pass",
+    "load.peak": "fail",
+    "load.sustained": "fail",
+    "load.rate-limits": "pass",
+    "load.circuit-breakers": "inconclusive",
+    "security.penetration-test": "fail",
+    "security.dependency-scan": "fail",
+    "security.api-key-exposure": "fail",
+    "security.owasp-top-10": "fail",
 }
 """What each item comes to in the faulty world, on a machine that has servers of Redis and PostgreSQL."""
 
@@ -143,7 +159,9 @@ class TestHealthy:
         assert healthy.loud.code == 0, healthy.loud.terminal
         assert {item for item, status in healthy.loud.statuses.items() if status != "pass"} == ABSENT
 
-    def test_nothing_but_a_cookie_is_warned_of_and_nobody_vouches_for_anything(self, healthy: Scene) -> None:
+    def test_nothing_but_a_cookie_is_warned_of_and_people_vouch_for_the_penetration_test_alone(
+        self, healthy: Scene
+    ) -> None:
         """A cookie proves nothing of the session on the server, however good it is."""
         others = {
             finding["subject"]
@@ -153,7 +171,8 @@ class TestHealthy:
         }
 
         assert others == {"console /login, cookie __Host-session"}
-        assert not any(item["attestation"] or item["waiver"] for item in healthy.loud.result["items"])
+        vouched_for = [item["id"] for item in healthy.loud.result["items"] if item["attestation"] or item["waiver"]]
+        assert vouched_for == ["testing.security.penetration-test"]
 
     def test_every_item_of_the_checklist_is_in_the_demo(self, healthy: Scene) -> None:
         assert set(healthy.loud.statuses) == set(FAULTY)
@@ -384,6 +403,84 @@ class TestFaulty:
             "sentry: quub-app/quub-app": "has never seen production; it knows staging",
             "quub-app:src/errors.ts": "init sends no error (a sample rate of 0)",
         }
+
+    def test_the_module_that_no_test_runs_is_named_where_it_is_critical(self, faulty: Scene) -> None:
+        found = dict(faulty.loud.findings("critical-paths", "fail"))
+
+        assert found["credentials: src/config/secrets.ts"].startswith("0.0% (0 of 15) of the lines")
+        assert {subject.partition(":")[0] for subject in found} == {"credentials"}
+        assert {subject for subject, _ in faulty.loud.findings("critical-paths", "pass")} == {"orders"}
+        assert {subject for subject, _ in faulty.loud.findings("edge-cases", "fail")} == {"credentials"}
+
+    def test_exactly_80_percent_of_the_lines_are_not_enough(self, faulty: Scene) -> None:
+        assert faulty.loud.findings("unit.coverage", "fail") == {("quub-app", "80.0% (200 of 250) of the lines")}
+
+    def test_the_suite_that_skips_itself_without_a_key_is_named(self, faulty: Scene) -> None:
+        assert faulty.loud.findings("sandbox", "fail") == {("sandbox", "all 6 tests were skipped")}
+
+    def test_the_flow_that_nobody_walked_is_named(self, faulty: Scene) -> None:
+        assert faulty.loud.findings("end-to-end", "fail") == {("cancel-order", "1 test, and none was run")}
+        walked = {subject for subject, _ in faulty.loud.findings("end-to-end", "pass")}
+        assert walked == {"place-order", "follow-orders"}
+
+    def test_the_peak_that_was_planned_and_not_reached_is_told_by_what_was_reached(self, faulty: Scene) -> None:
+        ((subject, observed),) = faulty.loud.findings("peak", "fail")
+
+        assert subject == "peak: peak.json"
+        assert observed.startswith("900.2 requests a second at most for 600 s, 107880 requests were due and never sent")
+
+    def test_the_day_in_which_answers_got_slower_is_told_and_drawn(self, faulty: Scene) -> None:
+        ((_, observed),) = faulty.loud.findings("sustained", "fail")
+
+        assert re.match(r"p95 grows by \d\d% over the run, from 18\d(\.\d)? to 27\d(\.\d)? ms", observed)
+        assert "<svg" in (faulty.loud.out / "report.html").read_text(encoding="utf-8")
+
+    def test_the_experiment_that_did_nothing_and_calls_that_completed_shows_nothing(self, faulty: Scene) -> None:
+        ((subject, observed),) = faulty.loud.findings("circuit-breakers", "warning")
+
+        assert subject == "chaos"
+        assert observed.endswith("the steady state did not hold before it, so nothing was done")
+
+    def test_the_endpoint_that_no_penetration_test_was_about_is_named(self, faulty: Scene) -> None:
+        assert {subject for subject, _ in faulty.loud.findings("penetration-test", "fail")} == {"partners"}
+        assert {subject for subject, _ in faulty.loud.findings("penetration-test", "pass")} == {
+            "orders",
+            "console",
+            "stream",
+        }
+
+    def test_the_critical_advisory_is_named_with_the_version_that_mends_it(self, faulty: Scene) -> None:
+        ((subject, observed),) = faulty.loud.findings("dependency-scan", "fail")
+
+        assert subject == "GHSA-fjxv-7rqg-78g4 in pkg:npm/form-data"
+        assert observed.endswith("fixed in 4.0.4")
+
+    def test_the_checkout_that_is_served_and_the_key_in_the_history_are_named(self, faulty: Scene) -> None:
+        found = dict(faulty.loud.findings("api-key-exposure", "fail"))
+
+        assert found["console/.git/HEAD"] == "serves the head of a git repository"
+        assert found["betterleaks: .env:2"] == "quub-api-key"
+        assert any(subject.startswith(".env:2:") and " @ " in subject for subject in found)
+
+    def test_open_faults_are_told_by_category_of_the_top_10(self, faulty: Scene) -> None:
+        assert {subject for subject, _ in faulty.loud.findings("owasp-top-10", "fail")} == {
+            "A01:2025 Broken Access Control, console",
+            "A03:2025 Software Supply Chain Failures, npm-audit",
+            "A04:2025 Cryptographic Failures, partners",
+        }
+
+    def test_the_scan_of_another_commit_counts_for_nothing(self, faulty: Scene) -> None:
+        told = [
+            finding["observed"]
+            for item in faulty.loud.result["items"]
+            if item["id"].endswith("owasp-top-10")
+            for finding in item["findings"]
+            if finding["status"] == "warning"
+        ]
+
+        assert any(re.search(r"zap\.json is of commit [0-9a-f]{12}, expected [0-9a-f]{12}", text) for text in told), (
+            told
+        )
 
     def test_what_is_sound_passes_beside_what_is_not(self, faulty: Scene) -> None:
         assert {"orders", "stream", "quub-app-production"} <= {

@@ -8,6 +8,7 @@ import pytest
 
 from quub_audit.demo.cloud import PRODUCTION, REGION
 from quub_audit.demo.emulator import Operator, emulated_aws
+from quub_audit.demo.gaps import image_digest
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +64,27 @@ def test_what_the_emulator_knows_it_answers_itself_whatever_the_protocol(operato
         DBParameterGroupName="long", DBParameterGroupFamily="postgres17", Description="x" * 70_000
     )
     assert len(group["DBParameterGroup"]["Description"]) == 70_000
+
+
+def test_an_image_that_runs_has_a_digest(operator: Operator) -> None:
+    ecs, ec2 = operator("ecs"), operator("ec2")
+    network = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=network, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
+    ecs.create_cluster(clusterName="orders")
+    container = {"name": "orders", "image": "registry.example/orders:1.2", "memory": 512, "cpu": 256}
+    ecs.register_task_definition(
+        family="orders",
+        networkMode="awsvpc",
+        requiresCompatibilities=["FARGATE"],
+        cpu="256",
+        memory="512",
+        containerDefinitions=[container],
+    )
+    group = ec2.create_security_group(GroupName="orders", Description="orders", VpcId=network)["GroupId"]
+    placed = {"awsvpcConfiguration": {"subnets": [subnet], "securityGroups": [group]}}
+    run = ecs.run_task(cluster="orders", taskDefinition="orders", launchType="FARGATE", networkConfiguration=placed)
+
+    described = ecs.describe_tasks(cluster="orders", tasks=[run["tasks"][0]["taskArn"]])
+
+    (running,) = described["tasks"][0]["containers"]
+    assert running["imageDigest"] == image_digest("registry.example/orders:1.2")

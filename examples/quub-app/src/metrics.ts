@@ -1,4 +1,4 @@
-import { Counter, Histogram, register } from "prom-client";
+import { Counter, Gauge, Histogram, register } from "prom-client";
 
 export { register };
 
@@ -19,4 +19,9 @@ export const cacheLookups = new Counter({
   name: "quub_cache_lookups_total",
   help: "Lookups in the cache by outcome",
   labelNames: ["outcome"],
+});
+
+export const circuitState = new Gauge({
+  name: "quub_circuit_state",
+  help: "Of the circuit breaker before Quub: 0 closed, 1 open, 2 half-open",
 });

@@ -5,7 +5,8 @@ import { readLocalCredentials, SecretsManagerCredentials, type CredentialSource 
 import { flushErrors, reportError, startErrorTracking } from "./errors.js";
 import { createHttpServer } from "./http.js";
 import { createLog } from "./log.js";
-import { QuubClient, quubAgent, type Order } from "./quub/client.js";
+import { followOrders } from "./orders.js";
+import { QuubClient, quubAgent } from "./quub/client.js";
 import { sharedQuota } from "./quub/quota.js";
 import { OrderStream } from "./quub/stream.js";
 
@@ -24,17 +25,9 @@ const stream = new OrderStream(config.quub.wsUrl, credentials);
 
 stream.on("connected", () => log.info("order stream connected"));
 stream.on("disconnected", (code) => log.warn({ code }, "order stream disconnected"));
-stream.on("order", (event) => {
-  const { id } = event as Partial<Order>;
-  if (typeof id === "string") {
-    void cache.invalidate(`order:${id}`);
-    cache
-      .through(`order:${id}`, () => quub.getOrder(id))
-      .catch((error: unknown) => {
-        log.error({ error }, "order not read");
-        reportError(error);
-      });
-  }
+followOrders(stream, cache, quub, (error) => {
+  log.error({ error }, "order not read");
+  reportError(error);
 });
 
 const server = createHttpServer({ isReady: () => cache.isUp() });

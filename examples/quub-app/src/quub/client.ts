@@ -2,21 +2,24 @@ import { createHmac, randomUUID } from "node:crypto";
 import https from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";
 import axios, { isAxiosError, type AxiosInstance, type AxiosResponse } from "axios";
+import { z } from "zod";
 import type { CredentialSource, QuubCredentials } from "../config/secrets.js";
 import { apiCalls, apiLatency } from "../metrics.js";
+import { BrokenCircuitError, quubBreaker } from "./breaker.js";
 import { pinnedIdentity } from "./pinning.js";
 import { QUUB_PINS } from "./pins.js";
 import { unlimited, type Quota } from "./quota.js";
 import { mayRetry, pauseMs, RETRY_POLICY } from "./retry.js";
 
-export interface Order {
-  readonly id: string;
-  readonly instrument: string;
-  readonly side: "buy" | "sell";
-  readonly quantity: string;
-  readonly status: "open" | "filled" | "cancelled";
-}
+const order = z.object({
+  id: z.string(),
+  instrument: z.string(),
+  side: z.enum(["buy", "sell"]),
+  quantity: z.string(),
+  status: z.enum(["open", "filled", "cancelled"]),
+});
 
+export type Order = Readonly<z.infer<typeof order>>;
 export type NewOrder = Pick<Order, "instrument" | "side" | "quantity">;
 
 const REQUEST_TIMEOUT_MS = 5_000;
@@ -50,6 +53,7 @@ export class QuubClient {
     agent: https.Agent = quubAgent,
     private readonly pause: (ms: number) => Promise<unknown> = sleep,
     private readonly quota: Quota = unlimited,
+    private readonly breaker = quubBreaker(),
   ) {
     this.http = axios.create({
       baseURL: apiUrl,
@@ -62,25 +66,34 @@ export class QuubClient {
   }
 
   async getOrder(id: string): Promise<Order> {
-    return this.send<Order>({ method: "GET", path: `/v1/orders/${encodeURIComponent(id)}`, route: "/v1/orders/:id" });
+    return this.order({ method: "GET", path: `/v1/orders/${encodeURIComponent(id)}`, route: "/v1/orders/:id" });
   }
 
-  async placeOrder(order: NewOrder): Promise<Order> {
-    return this.send<Order>({ method: "POST", path: "/v1/orders", route: "/v1/orders", body: order });
+  async placeOrder(wanted: NewOrder): Promise<Order> {
+    return this.order({ method: "POST", path: "/v1/orders", route: "/v1/orders", body: wanted });
   }
 
   async cancelOrder(id: string): Promise<void> {
     await this.send({ method: "DELETE", path: `/v1/orders/${encodeURIComponent(id)}`, route: "/v1/orders/:id" });
   }
 
-  private async send<T>(call: Call): Promise<T> {
+  private async order(call: Call): Promise<Order> {
+    const answer = await this.send(call);
+    const read = order.safeParse(answer.data);
+    if (!read.success) {
+      throw new QuubError(call.method, call.route, answer.status);
+    }
+    return read.data;
+  }
+
+  private async send(call: Call): Promise<AxiosResponse<unknown>> {
     const idempotencyKey = call.method === "POST" ? randomUUID() : undefined;
     let isRefreshed = false;
     for (let attempt = 1; ; attempt += 1) {
-      const answer = await this.sendOnce<T>(call, idempotencyKey);
+      const answer = await this.sendGuarded(call, idempotencyKey);
       const status = answer?.status;
       if (answer !== undefined && answer.status < 300) {
-        return answer.data;
+        return answer;
       }
       if (status === 401 && !isRefreshed) {
         // The key was rotated while we held the old one.
@@ -96,13 +109,22 @@ export class QuubClient {
     }
   }
 
-  private async sendOnce<T>(call: Call, idempotencyKey?: string): Promise<AxiosResponse<T> | undefined> {
+  /** While the circuit is open, nothing is sent, and nothing waits. */
+  private async sendGuarded(call: Call, idempotencyKey?: string): Promise<AxiosResponse<unknown> | undefined> {
+    try {
+      return await this.breaker.execute(() => this.sendOnce(call, idempotencyKey));
+    } catch (error) {
+      throw error instanceof BrokenCircuitError ? new QuubError(call.method, call.route, undefined) : error;
+    }
+  }
+
+  private async sendOnce(call: Call, idempotencyKey?: string): Promise<AxiosResponse<unknown> | undefined> {
     await this.quota.take();
     const body = call.body === undefined ? "" : JSON.stringify(call.body);
     const signed = sign(await this.credentials.current(), call.method, call.path, body, Date.now());
     const stop = apiLatency.startTimer({ endpoint: call.route });
     try {
-      const answer = await this.http.request<T>({
+      const answer = await this.http.request<unknown>({
         method: call.method,
         url: call.path,
         ...(body === "" ? {} : { data: body }),

@@ -1,4 +1,5 @@
 import { EventEmitter } from "node:events";
+import type { Agent } from "node:http";
 import { WebSocket } from "ws";
 import type { CredentialSource } from "../config/secrets.js";
 import { quubAgent, sign } from "./client.js";
@@ -17,7 +18,8 @@ export class OrderStream extends EventEmitter<{ order: [unknown]; connected: [];
   constructor(
     private readonly wsUrl: string,
     private readonly credentials: CredentialSource,
-    private readonly agent = quubAgent,
+    private readonly agent: Agent = quubAgent,
+    private readonly heartbeatMs = HEARTBEAT_MS,
   ) {
     super();
   }
@@ -35,16 +37,18 @@ export class OrderStream extends EventEmitter<{ order: [unknown]; connected: [];
     });
     this.socket = socket;
     let isAlive = true;
-    const heartbeat = setInterval(() => {
+    let heartbeat: NodeJS.Timeout | undefined;
+    const beat = () => {
       if (!isAlive) {
         socket.terminate();
         return;
       }
       isAlive = false;
       socket.ping();
-    }, HEARTBEAT_MS);
+    };
     socket.on("open", () => {
       this.attempt = 0;
+      heartbeat = setInterval(beat, this.heartbeatMs);
       this.emit("connected");
     });
     socket.on("pong", () => {

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, beforeEach, it } from "vitest";
 import { readLocalCredentials, type CredentialSource } from "../../src/config/secrets.js";
 import { QuubClient } from "../../src/quub/client.js";
 import { OrderStream } from "../../src/quub/stream.js";
@@ -11,20 +11,39 @@ describe.skipIf(process.env.QUUB_API_KEY === undefined)("the Quub sandbox", () =
     current: async () => readLocalCredentials(process.env),
     forget: () => undefined,
   };
+  const client = () => new QuubClient(SANDBOX_API, credentials);
+  const wanted = { instrument: "BTC-EUR", side: "buy", quantity: "0.001" } as const;
+
+  // Stands in the results as a property, for whoever wants to know what they are about.
+  beforeEach(({ annotate }) => annotate(SANDBOX_API, "base_url"));
 
   it("takes an order, shows it and cancels it", async () => {
-    const client = new QuubClient(SANDBOX_API, credentials);
-    const placed = await client.placeOrder({ instrument: "BTC-EUR", side: "buy", quantity: "0.001" });
+    const placed = await client().placeOrder(wanted);
 
-    expect((await client.getOrder(placed.id)).status).toBe("open");
-    await client.cancelOrder(placed.id);
-    expect((await client.getOrder(placed.id)).status).toBe("cancelled");
+    expect((await client().getOrder(placed.id)).status).toBe("open");
+    await client().cancelOrder(placed.id);
+    expect((await client().getOrder(placed.id)).status).toBe("cancelled");
+  });
+
+  it("refuses an order without a quantity with 422", async () => {
+    await expect(client().placeOrder({ ...wanted, quantity: "0" })).rejects.toMatchObject({ status: 422 });
+  });
+
+  it("refuses to cancel an order twice with 409", async () => {
+    const placed = await client().placeOrder(wanted);
+    await client().cancelOrder(placed.id);
+
+    await expect(client().cancelOrder(placed.id)).rejects.toMatchObject({ status: 409 });
   });
 
   it("answers 404 for an order that does not exist", async () => {
-    await expect(new QuubClient(SANDBOX_API, credentials).getOrder("no-such-order")).rejects.toMatchObject({
-      status: 404,
-    });
+    await expect(client().getOrder("no-such-order")).rejects.toMatchObject({ status: 404 });
+  });
+
+  it("refuses a made-up key with 401", async () => {
+    const stranger = { ...credentials, current: async () => ({ ...(await credentials.current()), apiKey: "made-up" }) };
+
+    await expect(new QuubClient(SANDBOX_API, stranger).getOrder("any")).rejects.toMatchObject({ status: 401 });
   });
 
   it("accepts a WebSocket connection", async () => {

@@ -1,6 +1,6 @@
 import type { SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 import { describe, expect, it, vi } from "vitest";
-import { SecretsManagerCredentials } from "../../src/config/secrets.js";
+import { readLocalCredentials, SecretsManagerCredentials } from "../../src/config/secrets.js";
 
 function answering(...answers: (string | Error)[]) {
   const send = vi.fn(async () => {
@@ -45,9 +45,21 @@ describe("SecretsManagerCredentials", () => {
     await expect(source.current()).resolves.toMatchObject({ orgId: "org-1" });
   });
 
+  it("refuses a secret without a value", async () => {
+    await expect(new SecretsManagerCredentials(answering().client, "x").current()).rejects.toThrow();
+  });
+
   it("refuses a secret with a missing field", async () => {
     const { client } = answering(JSON.stringify({ apiKey: "key-of-unit-tests-1" }));
 
     await expect(new SecretsManagerCredentials(client, "x").current()).rejects.toThrow("apiSecret");
+  });
+});
+
+describe("readLocalCredentials", () => {
+  it("reads what a development machine has", () => {
+    const env = { QUUB_API_KEY: "key-of-unit-tests", QUUB_API_SECRET: "not-a-real-value", QUUB_ORG_ID: "org-1" };
+
+    expect(readLocalCredentials(env).orgId).toBe("org-1");
   });
 });
