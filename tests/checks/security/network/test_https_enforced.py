@@ -28,7 +28,7 @@ from quub_audit.checks.security.network.https_enforced import (
     temporary_redirects,
     upgrade_faults,
 )
-from quub_audit.facts.http import Cookie
+from quub_audit.facts.http import Burst, Cookie
 from quub_audit.facts.tls import TlsScan
 from quub_audit.model.environment import Endpoint, Environment, Region
 from quub_audit.model.finding import Finding
@@ -673,6 +673,9 @@ class TwoAddresses:
         return Reach.REFUSED if address == "192.0.2.7" else said(200)
 
     def get_keyed(self, quub: object, *, key: object) -> int:
+        raise NotImplementedError
+
+    def burst(self, *arguments: object, **more: object) -> Burst:
         raise NotImplementedError
 
 
