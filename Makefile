@@ -30,7 +30,7 @@ test: $(VENV)/.installed
 	$(BIN)/python -m tests.worlds.keycloak
 	$(BIN)/python -m tests.worlds.oidc
 	$(BIN)/python -m tests.worlds.postgres
-	$(BIN)/python -m pytest -n 3 --cov --cov-report= --cov-fail-under=0 $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist loadscope --cov --cov-report= --cov-fail-under=0 $(ARGS)
 
 # Judges what `make test` has measured.
 coverage: $(VENV)/.installed
