@@ -69,6 +69,7 @@ def test_what_the_emulator_knows_it_answers_itself_whatever_the_protocol(operato
 def test_an_image_that_runs_has_a_digest(operator: Operator) -> None:
     ecs, ec2 = operator("ecs"), operator("ec2")
     network = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    ec2.modify_vpc_attribute(VpcId=network, EnableDnsHostnames={"Value": True})
     subnet = ec2.create_subnet(VpcId=network, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
     ecs.create_cluster(clusterName="orders")
     container = {"name": "orders", "image": "registry.example/orders:1.2", "memory": 512, "cpu": 256}
