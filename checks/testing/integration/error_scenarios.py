@@ -26,6 +26,7 @@ from quub_audit.sdk import (
     Artifacts,
     Environment,
     Finding,
+    Grade,
     Match,
     Pattern,
     Repositories,
@@ -104,7 +105,7 @@ class ErrorParameters(ResultParameters):
     """What has to be tested. Others than those that are known by the names of tests are known by the tag alone."""
 
 
-@check("Every scenario of failure was tested, and is handled", each=Environment)
+@check("Every scenario of failure was tested, and is handled", each=Environment, grade=Grade.ARTIFACT)
 def scenarios(subject: Environment, artifacts: Artifacts, wanted: ErrorParameters) -> Iterator[Finding]:
     """One finding a scenario, over the results of all artifacts."""
     if not has_results(subject, PURPOSES):

@@ -29,6 +29,7 @@ from quub_audit.sdk import (
     EndpointAddress,
     Environment,
     Finding,
+    Grade,
     Handshake,
     Http,
     HttpAnswer,
@@ -137,7 +138,7 @@ def ping(
         yield counting(judge_ping(target, answer, wanted.pong_s), environment)
 
 
-@check("Clients of WebSockets were tested, their end and their return among it", each=Environment)
+@check("Clients of WebSockets were tested, their end and their return among it", each=Environment, grade=Grade.ARTIFACT)
 def scenarios(subject: Environment, artifacts: Artifacts, wanted: WebSocketParameters) -> Iterator[Finding]:
     """One finding a scenario, over the results of all artifacts."""
     has_websocket = any(each.is_websocket for each in subject.endpoints) or (subject.quub and subject.quub.ws_url)

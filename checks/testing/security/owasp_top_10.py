@@ -53,6 +53,7 @@ from quub_audit.sdk import (
     Finding,
     FindingStatus,
     Freshness,
+    Grade,
     Http,
     Parameters,
     Prometheus,
@@ -104,7 +105,7 @@ class Look:
     findings: tuple[Finding, ...] = ()
 
 
-@check("Every category was looked for", each=Environment)
+@check("Every category was looked for", each=Environment, grade=Grade.ARTIFACT)
 def categories(
     subject: Environment,
     artifacts: Artifacts,

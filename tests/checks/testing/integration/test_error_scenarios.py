@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from quub_audit.checks.testing.integration._results import by_scenario, judge_cases
 from quub_audit.checks.testing.integration.error_scenarios import SCENARIOS
 from quub_audit.model.environment import CriticalPath, Environment, Testing
-from quub_audit.model.status import FindingStatus
+from quub_audit.model.status import FindingStatus, Grade
 from tests.checks.testing.integration.results import artifact, audited, case, environment
 from tests.worlds.checkout import Checkout
 
@@ -26,6 +26,7 @@ def test_every_scenario_that_a_real_run_shows_passes() -> None:
 
     assert found.status.value == "pass"
     assert {each.subject for each in found.findings} == set(SCENARIOS)
+    assert {each.grade for each in found.findings} == {Grade.ARTIFACT}
 
 
 @pytest.mark.proof("fail")

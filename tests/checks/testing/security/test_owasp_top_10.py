@@ -486,6 +486,7 @@ def test_every_category_with_evidence_passes(names: Names, artifacts: tuple[Arti
 
     assert result.status is Status.PASS, result.findings
     assert subjects(result, PASS) == {str(category) for category in LATEST}
+    assert {finding.grade for finding in result.findings if finding.status is PASS} == {Grade.ARTIFACT}
 
 
 @pytest.mark.proof("inconclusive")
