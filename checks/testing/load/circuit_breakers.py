@@ -144,7 +144,6 @@ def judge(
             subject=name,
             observed=listed(faults, f"{cut(each.faults)}; the breaker was {seen}"),
             expected=expected,
-            message=f"{name}: {faults[0]}" if faults else "",
         )
     if not shown:
         yield nothing_shown(subject, environment, observed=cut(empty) or "no experiment", expected=expected)

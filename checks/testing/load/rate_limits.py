@@ -119,7 +119,6 @@ def judge(subject: Artifact, run: LoadRun, environment: Environment, wanted: Lim
         subject=subject_of,
         observed=listed(faults, f"{limited} of {run.requests} requests got 429"),
         expected=expected,
-        message=f"{subject_of}: {faults[0]}" if faults else "",
     )
     if run.statuses_with_retry_after is None and not faults:
         yield Finding.warning(

@@ -127,7 +127,6 @@ def judge(subject: Artifact, runs: Sequence[LoadRun], environment: Environment, 
         observed=listed(faults, f"{hours:.1f} h at {best.requests / best.duration_s:.4g} requests a second, no drift"),
         expected=f"{wanted.hours:g} h or longer, no gap above {wanted.max_gap_s:g} s, {wanted.max_error:.0%} errors or "
         f"less, p95 grows by {wanted.max_growth:.0%} at most",
-        message=f"{subject_of}: {faults[0]}" if faults else "",
         chart=chart_of(points, environment.traffic, wanted),
     )
 
