@@ -32,9 +32,9 @@ DEFAULT_OUT = "quub-audit-demo"
 def command(healthy: bool, serve: bool, format: tuple[str, ...], out: Path, quiet: int, verbose: int) -> int:  # noqa: A002
     """Audit an embedded world, to see what a run is like.
 
-    Starts an emulated AWS account, TLS endpoints, a Quub API, the repository of a sample service, stand-ins for Datadog
-    and Sentry, and Redis and PostgreSQL where they are installed, all on loopback and with faults in them, and audits
-    that. Nothing leaves this machine, and no credentials of yours are used. The exit code is the audit's: 1, or 0 with
+    Starts an emulated AWS account, TLS endpoints, a Quub API, the repository of a sample service with what its pipeline
+    kept, stand-ins for Datadog and Sentry, and Redis and PostgreSQL where they are installed, all on loopback and with
+    faults in them, and audits that. Nothing leaves this machine, and no credentials of yours are used. The exit code is the audit's: 1, or 0 with
     --healthy.
 
     Needs an extra: pip install 'quub-audit[demo]'

@@ -227,7 +227,7 @@ def _summary(requests: int, seconds: int, *, failed: float, **more: Json) -> str
 def _day(ended_at: datetime, *, healthy: bool) -> Iterator[str]:
     """A day and five minutes as Locust's history has it, a line each half minute.
 
-    Users come and go with the hour. Without `healthy`, the 95th percentile rises by half until the evening.
+    Users come and go with the hour, and for half an hour there is a nightly job. Without `healthy`, the 95th percentile rises by half until the evening.
     """
     step_s, lines = 30, 2890
     began = int(ended_at.timestamp()) - step_s * (lines - 1)
@@ -241,7 +241,8 @@ def _day(ended_at: datetime, *, healthy: bool) -> Iterator[str]:
     for line in range(lines):
         share = line / (lines - 1)
         users = 120 + round(22 * math.sin(2 * math.pi * (share - 0.3)))
-        p95 = 178 + 5 * math.sin(2 * math.pi * (share - 0.3)) + (line * 7919 % 23 - 11) + (0 if healthy else 96 * share)
+        p95 = 178 + 5 * math.sin(2 * math.pi * (share - 0.3)) + (0 if healthy else 96 * share)
+        p95 += line // 60 * 13 % 23 - 11 + 60 * (1560 <= line < 1620)
         if line:
             requests += users * step_s
             failures += line % 20 == 0
