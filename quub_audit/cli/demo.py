@@ -34,8 +34,8 @@ def command(healthy: bool, serve: bool, format: tuple[str, ...], out: Path, quie
 
     Starts an emulated AWS account, TLS endpoints, a Quub API, the repository of a sample service with what its pipeline
     kept, stand-ins for Datadog and Sentry, and Redis and PostgreSQL where they are installed, all on loopback and with
-    faults in them, and audits that. Nothing leaves this machine, and no credentials of yours are used. The exit code is the audit's: 1, or 0 with
-    --healthy.
+    faults in them, and audits that. Nothing leaves this machine, and no credentials of yours are used. The exit code is
+    the audit's: 1, or 0 with --healthy.
 
     Needs an extra: pip install 'quub-audit[demo]'
     """

@@ -227,7 +227,8 @@ def _summary(requests: int, seconds: int, *, failed: float, **more: Json) -> str
 def _day(ended_at: datetime, *, healthy: bool) -> Iterator[str]:
     """A day and five minutes as Locust's history has it, a line each half minute.
 
-    Users come and go with the hour, and for half an hour there is a nightly job. Without `healthy`, the 95th percentile rises by half until the evening.
+    Users come and go with the hour, and for half an hour there is a nightly job. Without `healthy`, the 95th percentile
+    rises by half until the evening.
     """
     step_s, lines = 30, 2890
     began = int(ended_at.timestamp()) - step_s * (lines - 1)
