@@ -26,6 +26,9 @@ class Service:
     """ARNs that its deployments and task sets run, the newest first."""
     networks: tuple[tuple[tuple[str, ...], bool], ...]
     """Subnet ids, and whether tasks get a public address; none where tasks share the network of their host."""
+    takes_back: bool | None = None
+    """Whether ECS takes back a deployment that does not become steady; None where another controller deploys, or
+    the answer does not say."""
 
     def __str__(self) -> str:
         return self.name
@@ -126,6 +129,9 @@ def _read_service(region: Region, cluster: str, service: Mapping[str, Any]) -> S
         for part in sources
         if part.get("networkConfiguration", {}).get("awsvpcConfiguration")
     ]
+    breaker = service.get("deploymentConfiguration", {}).get("deploymentCircuitBreaker", {})
+    is_told = "deploymentConfiguration" in service
+    is_ours = service.get("deploymentController", {}).get("type", "ECS") == "ECS"
     return Service(
         region=region,
         arn=service["serviceArn"],
@@ -136,4 +142,5 @@ def _read_service(region: Region, cluster: str, service: Mapping[str, Any]) -> S
                 (tuple(network.get("subnets", ())), network.get("assignPublicIp") == "ENABLED") for network in networks
             )
         ),
+        takes_back=bool(breaker.get("enable") and breaker.get("rollback")) if is_told and is_ours else None,
     )

@@ -3,21 +3,23 @@
 Pass          an experiment did its fault, the steady state held before and after, and the breaker was seen open within `open_within_s`, then half-open, then closed within `recovery_s`
 Fail          the steady state did not hold, or the experiment deviated; the breaker was watched and never opened, opened too late, or did not close again
 Inconclusive  no artifact of purpose `chaos` is declared, or it is missing or stale; the experiment was not carried out, or the steady state did not hold before it; nobody watched the breaker; a library for breakers is used in code, and no experiment shows it
-Error         a report cannot be read, or CI denies it; the checkout is not there
-Needs         an artifact of purpose `chaos`: Chaos Toolkit's journal with a probe whose name speaks of a breaker, Litmus' ChaosResult, or JUnit XML with cases tagged `fault:NAME` (Toxiproxy) and a property `breaker-states`; a checkout
+Error         a report cannot be read, or CI denies it; the checkout is not there; AWS refuses to tell of services
+Needs         an artifact of purpose `chaos`: Chaos Toolkit's journal with a probe whose name speaks of a breaker, Litmus' ChaosResult, or JUnit XML with cases tagged `fault:NAME` (Toxiproxy) and a property `breaker-states`; a checkout; with AWS `ecs:ListClusters`, `ecs:ListServices` and `ecs:DescribeServices`
 Source        OWASP ASVS 5.0, v5.0.0-16.5.2; AWS Well-Architected, REL 5 and REL 12
 
-Chaos Toolkit says `completed` and not deviated when the steady state never held and nothing was done: such a journal shows nothing. The circuit breaker of ECS deployments is another thing. Outlier detection of a mesh is not looked at.
+Chaos Toolkit says `completed` and not deviated when the steady state never held and nothing was done: such a journal shows nothing. Outlier detection of a mesh (Istio's DestinationRule, Envoy's clusters) in the checkout counts as code that breaks circuits. The circuit breaker of ECS deployments is another thing, which guards releases: where it is off, that is warned of.
 """  # noqa: E501  each line is a paragraph of the page
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Literal
 
 from pydantic import Field
 
+from quub_audit.checks.security.api_keys._workloads import Service, services
 from quub_audit.checks.testing.load._runs import listed, nothing_shown
 from quub_audit.sdk import (
     Artifact,
@@ -27,7 +29,7 @@ from quub_audit.sdk import (
     Finding,
     Freshness,
     Grade,
-    Match,
+    Location,
     Parameters,
     Pattern,
     Repositories,
@@ -73,6 +75,16 @@ any:
 )
 
 
+MESH_FILES = tuple(
+    f"**/{folder}/**/*.{ending}"
+    for folder in ("charts", "deploy", "envoy", "helm", "istio", "k8s", "kubernetes", "manifests", "mesh")
+    for ending in ("yaml", "yml")
+)
+"""Where manifests of a mesh are kept."""
+
+_OUTLIERS = re.compile(r"\s*(outlierDetection|outlier_detection)\s*:")
+
+
 class BreakerParameters(Parameters):
     """What the checklist may set under `with:`."""
 
@@ -95,29 +107,52 @@ def experiment(
     yield from judge(subject, artifacts.experiments(subject, fresh=fresh), environment, wanted)
 
 
-@check("Code uses a library for circuit breakers", each=Repository)
+@check("Code or a mesh breaks circuits", each=Repository)
 def code(subject: Repository, repositories: Repositories) -> Iterator[Finding]:
     """Where it is wired; below the floor of the item, so that it passes nothing alone."""
     found = repositories.search(subject, patterns=LIBRARIES)
-    yield from judge_code(subject.name, found.matches)
+    places = list(dict.fromkeys(match.location for match in found.matches))
+    rules = []
+    for file in repositories.files(subject, globs=MESH_FILES):
+        line = outlier_detection(repositories.read(subject, file.path).text)
+        if line is not None:
+            rules.append(Location(file=file.path, line=line))
+    yield judge_code(subject.name, places, rules)
     yield from unread(subject.name, found.unreadable)
 
 
-def judge_code(subject: str, matches: Sequence[Match]) -> Iterator[Finding]:
-    """A pass by code where a library is imported; a warning where none is: a mesh or proxy may do it."""
-    expected = "a library for circuit breakers around calls to other services"
-    if not matches:
-        yield Finding.warning(
-            subject=subject, observed="no library for circuit breakers is imported", expected=expected
-        )
-        return
-    yield Finding.of(
+def outlier_detection(manifest: str) -> int | None:
+    """The line, counted from 1, on which a manifest switches outlier detection on; None where it does not."""
+    return next((number for number, line in enumerate(manifest.splitlines(), 1) if _OUTLIERS.match(line)), None)
+
+
+def judge_code(subject: str, libraries: Sequence[Location], rules: Sequence[Location]) -> Finding:
+    """A pass by code where a library is imported or a mesh detects outliers; a warning where neither is seen."""
+    expected = "a library for circuit breakers around calls to other services, or outlier detection of a mesh"
+    if not libraries and not rules:
+        observed = "no library for circuit breakers is imported, and no manifest detects outliers"
+        return Finding.warning(subject=subject, observed=observed, expected=expected)
+    seen = [f"imported at {cut(libraries)}"] if libraries else []
+    seen += [f"outlier detection at {cut(rules)}"] if rules else []
+    return Finding.of(
         True,
         subject=subject,
-        observed=f"imported at {cut(dict.fromkeys(str(match.location) for match in matches))}",
+        observed="; ".join(seen),
         expected=expected,
-        location=matches[0].location,
+        location=(*libraries, *rules)[0],
         grade=Grade.REPOSITORY,
+    )
+
+
+@check("ECS takes a deployment back that does not become steady", each=services)
+def deployment(subject: Service) -> Finding | None:
+    """Says only where it does not: a guard of releases shows nothing of calls to other services."""
+    if subject.takes_back is not False:
+        return None
+    return Finding.warning(
+        subject=str(subject),
+        observed="a deployment that fails is not taken back",
+        expected="deploymentCircuitBreaker with enable and rollback",
     )
 
 

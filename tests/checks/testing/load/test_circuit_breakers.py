@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,8 @@ from quub_audit.sdk import Experiment, Origin
 from tests.checks.testing.integration.results import audited, environment
 from tests.checks.testing.load.runs import artifact
 from tests.parsers.sources import DATA
+from tests.worlds.cloud import Cloud
+from tests.worlds.front import Answer, Told, front_of, json_answer
 
 ITEM = "testing.load.circuit-breakers"
 CHAOS = artifact("chaos")
@@ -78,6 +81,46 @@ def test_a_library_in_code_alone_is_inconclusive(tmp_path: Path) -> None:
     assert found.status.value == "inconclusive"
     places = {place.partition(":")[0] for place in found.findings[0].observed.removeprefix("imported at ").split(", ")}
     assert places == {"a.ts", "b.js", "c.py", "d.go", "E.java"}
+
+
+@pytest.mark.proof("inconclusive")
+def test_outlier_detection_of_a_mesh_alone_is_inconclusive_and_names_its_line(tmp_path: Path) -> None:
+    (tmp_path / "k8s").mkdir()
+    rule = "kind: DestinationRule\nspec:\n  trafficPolicy:\n    outlierDetection:\n      consecutive5xxErrors: 5\n"
+    (tmp_path / "k8s" / "quub.yaml").write_text(rule)
+    (tmp_path / "k8s" / "other.yml").write_text("# outlierDetection: not yet\nkind: Service\n")
+
+    found = audited(ITEM, environment(repositories=(Repository(name="app", path=str(tmp_path)),)))
+
+    assert found.status.value == "inconclusive"
+    assert [each.observed for each in found.findings] == ["outlier detection at k8s/quub.yaml:4"]
+
+
+def always(told: Told) -> Answer:
+    return lambda asked: told
+
+
+def test_a_deployment_that_ecs_does_not_take_back_is_warned_of(emulator: str) -> None:
+    with front_of(emulator) as front:
+        cloud = Cloud(front.address)
+        cloud.service()
+        told = cloud.client("ecs").describe_services(cluster="main", services=["orders"])["services"]
+        observed = []
+        for settings in (
+            {"deploymentCircuitBreaker": {"enable": False, "rollback": False}},
+            {"deploymentCircuitBreaker": {"enable": True, "rollback": True}},
+            {},
+        ):
+            service = {**json.loads(json.dumps(told[0], default=str)), "deploymentConfiguration": settings}
+            front.answers["ecs.DescribeServices"] = always(json_answer({"services": [service], "failures": []}))
+            found = audited(ITEM, environment(CHAOS, aws=(cloud.account(),)), environ=cloud.environ, check="deployment")
+            observed.append([each.observed for each in found.findings])
+
+    assert observed == [
+        ["a deployment that fails is not taken back"],
+        [],
+        ["a deployment that fails is not taken back"],
+    ]
 
 
 @pytest.mark.proof("error")
