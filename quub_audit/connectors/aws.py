@@ -32,7 +32,7 @@ from quub_audit.connectors.aws_policy import session_policy
 from quub_audit.connectors.aws_report import wait_for_report
 from quub_audit.connectors.aws_seal import as_fact
 from quub_audit.connectors.aws_session import Sessions, no_credentials
-from quub_audit.connectors.base import ASKED, Ledger, Question, count_attempts, seconds_left
+from quub_audit.connectors.base import Ledger, Question, Unrecorded, count_attempts, seconds_left
 from quub_audit.errors import Absent, Malformed, Refused, Reportable, TimedOut, Unsupported, WrongTarget
 from quub_audit.facts.seal import Fingerprint, Sealer
 from quub_audit.model.environment import Account, Region, SecretReference
@@ -73,8 +73,7 @@ class AwsConnector:
         environ: Mapping[str, str],
     ) -> None:
         self._ledger = ledger
-        # Of secret values: asked once as everything else, and never recorded.
-        self._unrecorded = Ledger()
+        self._unrecorded = Unrecorded()
         self._sealer = sealer
         self._models = Models()
         self._accesses = {
@@ -206,13 +205,9 @@ class AwsConnector:
         return next(iter(self._accesses.values())).account.regions[0]
 
     def _values(self, secret: SecretReference, region: Region) -> dict[str, str]:
-        """The fields of a secret, fetched once however many want them. What rests on them names no such question."""
+        """The fields of a secret, fetched once however many want them."""
         question = Question.about("aws", str(region), f"value of {secret.store}:{secret.name}")
-        token = ASKED.set(None)
-        try:
-            return self._unrecorded.ask(question, lambda: self._fetch(secret, region))
-        finally:
-            ASKED.reset(token)
+        return self._unrecorded.ask(question, lambda: self._fetch(secret, region))
 
     def _fetch(self, secret: SecretReference, region: Region) -> dict[str, str]:
         access = self._access(region.account)

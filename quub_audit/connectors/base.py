@@ -156,3 +156,15 @@ class Ledger:
         with self._lock:
             entries = [(question, entry) for question, entry in self._entries.items() if entry.is_answered.is_set()]
         return sorted(entries, key=lambda pair: (pair[0].connector, pair[0].target, pair[0].name, pair[0].arguments))
+
+
+class Unrecorded(Ledger):
+    """Answers that stand in no record, as values of secrets must not: asked once as all else, and named by no finding."""
+
+    def ask(self, question: Question, find_answer: Callable[[], T]) -> T:
+        """As of any ledger."""
+        token = ASKED.set(None)
+        try:
+            return super().ask(question, find_answer)
+        finally:
+            ASKED.reset(token)

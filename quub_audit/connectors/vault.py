@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from quub_audit.connectors.base import Ledger, Question, count_attempts, seconds_left
+from quub_audit.connectors.base import Ledger, Question, Unrecorded, count_attempts, seconds_left
 from quub_audit.errors import (
     Absent,
     Denied,
@@ -77,6 +77,7 @@ class VaultConnector:
         self._servers = {server.name: server for server in servers}
         self._ledger = ledger
         self._sealer = sealer
+        self._unrecorded = Unrecorded()
         self._clients: dict[VaultServer, httpx.Client] = {}
         self._lock = threading.Lock()
         for server in servers:
@@ -238,6 +239,11 @@ class VaultConnector:
         return place.below.rpartition("/")[2] in keys
 
     def _values(self, server: VaultServer, place: Place) -> Mapping[str, str]:
+        """The fields of the current version, fetched once however many want them."""
+        question = Question.about("vault", server.name, f"value of {place.value}")
+        return self._unrecorded.ask(question, lambda: self._fetch(server, place))
+
+    def _fetch(self, server: VaultServer, place: Place) -> Mapping[str, str]:
         told = self._get(server, place.value, capability="read")
         fields = told.get("data") if told and place.version == 2 else told
         if fields is None:

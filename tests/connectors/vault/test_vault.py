@@ -289,6 +289,19 @@ def test_values_are_for_connectors_only_where_the_environment_allows_it(
         connect(redactor).secret_values(reference)
 
 
+def test_a_value_is_read_once_for_all_who_want_it(world: VaultWorld, redactor: Redactor, name: str) -> None:
+    world.put(name, {"apiKey": "the-first-value"})
+    reference = SecretReference(store="vault", name=f"secret/{name}", vault="prod-vault")
+    server = world.server(read_secret_values=True)
+    vault = connect(redactor, server)
+    marks = vault.fingerprints(server, f"secret/{name}")
+
+    world.put(name, {"apiKey": "another-value"})
+
+    assert vault.secret_values(reference) == {"apiKey": "the-first-value"}
+    assert vault.fingerprints(server, f"secret/{name}") == marks
+
+
 def test_the_token_is_struck_from_outputs_from_the_start(redactor: Redactor) -> None:
     token = "hvs." + secrets.token_hex(12)
 
