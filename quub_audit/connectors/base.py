@@ -159,7 +159,7 @@ class Ledger:
 
 
 class Unrecorded(Ledger):
-    """Answers that stand in no record, as values of secrets must not: asked once as all else, and named by no finding."""
+    """Answers that stand in no record, as values of secrets must not: asked once as all else, named by no finding."""
 
     def ask(self, question: Question, find_answer: Callable[[], T]) -> T:
         """As of any ledger."""
