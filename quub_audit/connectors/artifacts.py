@@ -15,10 +15,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
 from quub_audit.connectors.base import Ledger, Question, seconds_left
+from quub_audit.connectors.children import Children
 from quub_audit.connectors.found_files import FoundFile, NotRead, find_files, is_packed, open_regular, unpacked
 from quub_audit.errors import Absent, Malformed, Stale
 from quub_audit.facts.artifacts import (
@@ -26,6 +28,7 @@ from quub_audit.facts.artifacts import (
     Dating,
     Experiment,
     Freshness,
+    Leaks,
     LoadRun,
     MutationReport,
     Origin,
@@ -33,7 +36,7 @@ from quub_audit.facts.artifacts import (
     Scan,
     TestReport,
 )
-from quub_audit.facts.seal import Redactor
+from quub_audit.facts.seal import Sealer
 from quub_audit.model.environment import Artifact, credentials_of
 from quub_audit.parsers.source import HEAD_BYTES, Source
 
@@ -103,7 +106,7 @@ def on_this_machine(dated: Callable[[Path], datetime | None]) -> Store:
 
 
 class ArtifactsConnector:
-    """Implements `quub_audit.facts.asking.Artifacts`. `at` is the time of the audit.
+    """Implements `quub_audit.facts.asking.Artifacts`. `at` is the time of the audit; `close` ends what was started.
 
     `commit_of` says which commit an artifact has to be of (empty when nobody knows), `store_of` where it is kept.
     """
@@ -112,19 +115,21 @@ class ArtifactsConnector:
         self,
         artifacts: Iterable[Artifact],
         ledger: Ledger,
-        redactor: Redactor,
+        sealer: Sealer,
         *,
         at: datetime,
         commit_of: Callable[[Artifact], str],
         store_of: Callable[[Artifact], Store],
     ) -> None:
         self._ledger = ledger
+        self._sealer = sealer
+        self._children = Children()
         self._at = at
         self._commit_of = commit_of
         self._store_of = store_of
         for artifact in artifacts:
             for credential in credentials_of(artifact):
-                redactor.add(credential)
+                sealer.redactor.add(credential)
 
     def tests(self, artifact: Artifact, *, fresh: Freshness) -> tuple[TestReport, ...]:
         """Results of tests, as `Artifacts` promises them."""
@@ -161,6 +166,19 @@ class ArtifactsConnector:
         from quub_audit.parsers import chaos
 
         return self._reports(artifact, "chaos experiments", chaos.read, fresh)
+
+    def leaks(self, artifact: Artifact, *, fresh: Freshness) -> tuple[Leaks, ...]:
+        """Credentials in the files themselves, as `Artifacts` promises them."""
+        from quub_audit.connectors.artifacts_leaks import read_leaks
+        from quub_audit.connectors.git import plain_environ
+        from quub_audit.connectors.repository_scanner import Scanner
+
+        read = partial(read_leaks, scanner=Scanner(self._children, plain_environ()), sealer=self._sealer)
+        return self._reports(artifact, "leaks", read, fresh)
+
+    def close(self) -> None:
+        """End the scanner where it still runs."""
+        self._children.close()
 
     def _reports(
         self, artifact: Artifact, what: str, read: Callable[[Source], tuple[R, ...]], fresh: Freshness

@@ -47,7 +47,7 @@ def members(file: IO[bytes], patterns: Sequence[str], where: str) -> Iterator[tu
 
     Raises Malformed for what is no ZIP archive, and for one that may not be read; Absent when a pattern names none.
     """
-    _refuse_endless_list(file, where)
+    refuse_endless_list(file, where)
     try:
         archive = zipfile.ZipFile(file)
     except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, struct.error) as error:
@@ -91,8 +91,8 @@ def _refuse_hostile(chosen: Sequence[zipfile.ZipInfo], where: str) -> None:
         raise Malformed(f"{where} unpacks to {unpacked_bytes >> 20} MiB, more than {MAX_UNPACKED_BYTES >> 20}")
 
 
-def _refuse_endless_list(file: IO[bytes], where: str) -> None:
-    """Millions of members without content fit into little, and each costs memory."""
+def refuse_endless_list(file: IO[bytes], where: str) -> None:
+    """Millions of members without content fit into little, and each costs memory. Raises Malformed."""
     size = file.seek(0, 2)
     file.seek(max(size - (1 << 16) - 100, 0))
     tail = file.read()

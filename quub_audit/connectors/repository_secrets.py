@@ -394,14 +394,19 @@ class _Weigher:
         reason = self._allowed.reason_for(hit, path)
         if reason:
             return reason
-        if DOCUMENTED.search(hit.value):
-            return "an example of the vendor's documentation"
         if path in self._excluded:
             return "the environment excludes the file"
-        is_weak = hit.confidence != "high" or hit.rule == "private-key" or bool(fingerprint.markers)
-        if is_weak and (is_not_production(path) or SAMPLE_NAMES.search(path)):
-            return "a fixture of a test, an example or documentation"
-        return ""
+        return sample_reason(hit, path, fingerprint)
+
+
+def sample_reason(hit: Hit, path: str, fingerprint: Fingerprint) -> str:
+    """Why a value in the file at `path` is a sample, or an empty text."""
+    if DOCUMENTED.search(hit.value):
+        return "an example of the vendor's documentation"
+    is_weak = hit.confidence != "high" or hit.rule == "private-key" or bool(fingerprint.markers)
+    if is_weak and (is_not_production(path) or SAMPLE_NAMES.search(path)):
+        return "a fixture of a test, an example or documentation"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -271,7 +271,7 @@ class World:
         return ArtifactsConnector(
             self.environment.artifacts,
             self.ledger,
-            self.redactor,
+            self._sealer,
             at=self._clock.now(),
             commit_of=self._commit_for,
             store_of=lambda artifact: by_commit if artifact.pipeline else store,

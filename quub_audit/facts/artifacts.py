@@ -1,4 +1,4 @@
-"""What files of a pipeline tell: tests, coverage, load, scans, mutants, experiments; dated, and bound to a commit."""
+"""What files of a pipeline tell: tests, coverage, load, scans, mutants, experiments, leaks; dated, of a commit."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
+
+from quub_audit.facts.code import LeakedSecret
 
 Dating = Literal["report", "pipeline", "history", "file"]
 """Who says when a file was made: it itself, the run that kept it, the commit that brought it, the file system."""
@@ -277,4 +279,15 @@ class Experiment:
     """What a probe saw of a circuit breaker: `closed`, `open`, `half-open`, in order, and when."""
 
 
-Report = TestReport | Coverage | LoadRun | Scan | MutationReport | Experiment
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaks:
+    """Credentials in one file that others may see, and in all that is packed in it."""
+
+    origin: Origin
+    secrets: tuple[LeakedSecret, ...]
+    """Each value once per file and rule; `location.file` is `image.tar!blobs/sha256/...!app/.env`."""
+    files_scanned: int
+    """What was looked at: those inside of archives, or the file itself; none that is empty. The volume."""
+
+
+Report = TestReport | Coverage | LoadRun | Scan | MutationReport | Experiment | Leaks

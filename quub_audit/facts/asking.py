@@ -14,6 +14,7 @@ from quub_audit.facts.artifacts import (
     Coverage,
     Experiment,
     Freshness,
+    Leaks,
     LoadRun,
     MutationReport,
     Scan,
@@ -379,6 +380,9 @@ class Artifacts(Protocol):
 
     def experiments(self, artifact: Artifact, *, fresh: Freshness) -> tuple[Experiment, ...]:
         """Chaos experiments."""
+
+    def leaks(self, artifact: Artifact, *, fresh: Freshness) -> tuple[Leaks, ...]:
+        """Credentials in the files themselves and in archives in them. Raises Unsupported without a scanner."""
 
 
 @runtime_checkable

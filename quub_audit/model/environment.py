@@ -444,8 +444,9 @@ Purpose = Literal[
     "secret-scan",
     "code-scan",
     "dynamic-scan",
+    "published",
 ]
-"""What the files of an artifact are there to show."""
+"""What the files of an artifact are there to show; `published`: files that others may see, whatever they hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

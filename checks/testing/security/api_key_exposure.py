@@ -1,11 +1,11 @@
 """Somebody looked for exposed keys, in the code and its history and in what is served to anybody, and found none.
 
 Pass          a scan of the whole tree and history at this commit, our own or that of an artifact, finds no credential; what every declared endpoint serves (page, scripts, source maps, known paths) holds none; GitHub, where it is declared, has no open alert
-Fail          a credential stands in the tree, the history or an artifact's findings; one is served, or a value of the declared secret store is; `/.git`, `/.env`, a dump or Spring's environment answers; a Terraform state is tracked; GitHub has an alert that is not known to be revoked
+Fail          a credential stands in the tree, the history, an artifact's findings, or an image, a log of CI or a build output of purpose `published` (layers and `Env` of images included); one is served, or a value of the declared secret store is; `/.git`, `/.env`, a dump or Spring's environment answers; a Terraform state is tracked; GitHub has an alert that is not known to be revoked
 Inconclusive  neither a repository nor an artifact of purpose `secret-scan` is declared; only the repository was looked at; an artifact is missing, stale or of another commit
-Error         the clone is shallow or has no history; an artifact names nothing that was scanned; an endpoint does not answer, or not all that it names; GitHub denies its alerts
-Needs         a full clone (`fetch-depth: 0`); endpoints; artifacts of purpose `secret-scan` (SARIF of gitleaks, betterleaks or detect-secrets, TruffleHog's JSON with its log); `repositories[].github` with secret_scanning_alerts: read; `read_secret_values` to search for the values of `quub.secrets` themselves
-Source        OWASP ASVS 5.0, v5.0.0-13.3.1 and -13.4.1; OWASP Top 10:2025, A02 and A07. Publishable keys (Stripe's pk_, Firebase, Sentry's DSN) are told; so is what only its name or its randomness speaks for, outside of the repository
+Error         the clone is shallow or has no history; an artifact names nothing that was scanned; a published file is empty, or cannot be unpacked; an endpoint does not answer, or not all that it names; GitHub denies its alerts
+Needs         a full clone (`fetch-depth: 0`); endpoints; artifacts of purpose `secret-scan` (SARIF of gitleaks, betterleaks or detect-secrets, TruffleHog's JSON with its log); artifacts of purpose `published`, which pass nothing alone; `repositories[].github` with secret_scanning_alerts: read; `read_secret_values` to search for the values of `quub.secrets` themselves
+Source        OWASP ASVS 5.0, v5.0.0-13.3.1 and -13.4.1; OWASP Top 10:2025, A02 and A07. Publishable keys (Stripe's pk_, Firebase, Sentry's DSN) are told; so is what only its name or its randomness speaks for, outside of the repository and of `Env` of images
 """  # noqa: E501  each line is a paragraph of the page
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from quub_audit.sdk import (
     FindingStatus,
     Freshness,
     Hosting,
+    Leaks,
     Repositories,
     Repository,
     Scan,
@@ -51,7 +52,7 @@ _BY_RANDOMNESS = re.compile(r"(?i)generic|entropy|keyword")
 
 class ExposureParameters(Allowances):
     """What the checklist may set under `with:`. `allow` takes what `security.api-keys.stored-in-secret-manager` takes,
-    and `ENDPOINT/PATH:RULE`, with `*` in it, for what is served.
+    and with `*` in it `ENDPOINT/PATH:RULE` for what is served, `ARTIFACT:FILE:RULE` for what is published.
     """
 
     max_age_days: float = Field(default=7, gt=0)
@@ -98,6 +99,13 @@ def scans(
         yield from judge_artifact(subject.name, scan)
     if not environment.endpoints:
         yield Finding.warning(subject=subject.name, observed="no endpoint is declared whose scripts could be looked at")
+
+
+@check("What others may see of images, logs and builds holds no credential", each=artifacts_for("published"))
+def published(subject: Artifact, artifacts: Artifacts, wanted: ExposureParameters) -> Iterator[Finding]:
+    """One finding for each credential; nothing where there is none, since that says nothing of the code."""
+    for leaks in artifacts.leaks(subject, fresh=Freshness(max_age_days=wanted.max_age_days)):
+        yield from judge_leaks(subject.name, leaks, wanted)
 
 
 @check("GitHub has no open alert on a credential", each=Repository)
@@ -254,6 +262,39 @@ def _judge_found(artifact: str, finding: ScanFinding) -> Finding:
         expected=NO_CREDENTIAL,
         message=f"{subject}: {artifact} found {observed}; revoke it first, then remove it, or record why it is none",
     )
+
+
+def judge_leaks(artifact: str, leaks: Leaks, wanted: ExposureParameters) -> Iterator[Finding]:
+    """Judge one published file; it never passes anything alone."""
+    for leak in leaks.secrets:
+        if leak.is_sample:
+            continue
+        subject = f"{artifact}: {leak.location}"
+        identity = f"{artifact}:{leak.location.file}:{leak.rule}"
+        observed = f"{leak.rule}: a value of {leak.fingerprint}"
+        reason = wanted.reason_to_serve(identity)
+        if reason:
+            yield Finding.warning(subject=subject, observed=f"{observed}, allowed: {reason}")
+        else:
+            yield Finding.of(
+                False,
+                subject=subject,
+                observed=observed,
+                expected=NO_CREDENTIAL,
+                message=f"{subject} holds a credential ({leak.description or leak.rule}); revoke it first, then build "
+                f"without it, or allow {identity}",
+            )
+    samples = Counter(leak.sample_reason for leak in leaks.secrets if leak.is_sample)
+    if samples:
+        told = cut(f"{reason} ({count})" for reason, count in sorted(samples.items()))
+        observed = f"{samples.total()} of {len(leaks.secrets)} findings do not count: {told}"
+        yield Finding.warning(subject=f"{artifact}: {leaks.origin.file}", observed=observed, expected=NO_CREDENTIAL)
+    if not leaks.files_scanned:
+        yield Finding.error(
+            subject=artifact,
+            message=f"{artifact}: {leaks.origin.file} is empty, so that nothing could be looked at",
+            next_step="correct `files` of the artifact",
+        )
 
 
 def _shows_nothing(artifact: str, why: str) -> Finding:

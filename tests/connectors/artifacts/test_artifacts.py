@@ -17,7 +17,7 @@ from quub_audit.connectors.world import World
 from quub_audit.errors import Malformed, Stale
 from quub_audit.facts.artifacts import Freshness, Origin, TestCase, TestReport
 from quub_audit.facts.asking import Artifacts
-from quub_audit.facts.seal import Redactor
+from quub_audit.facts.seal import Redactor, Sealer
 from quub_audit.model.environment import Artifact, Environment, Repository
 from quub_audit.parsers.source import Source
 
@@ -49,7 +49,7 @@ def ask(tmp_path: Path) -> Callable[..., tuple[TestReport, ...]]:
         connector = ArtifactsConnector(
             (artifact,),
             Ledger(),
-            Redactor(),
+            Sealer(b"salt", Redactor()),
             at=NOW,
             commit_of=lambda of: wanted,
             store_of=lambda of: store or on_this_machine(lambda path: None),

@@ -16,7 +16,7 @@ from quub_audit.connectors.artifacts import ArtifactsConnector, by_commit
 from quub_audit.connectors.base import Ledger
 from quub_audit.errors import Denied, Malformed, Refused, Reportable, Stale, Throttled, Unreachable, Unsupported
 from quub_audit.facts.artifacts import Freshness, Origin, TestCase, TestReport
-from quub_audit.facts.seal import Redactor
+from quub_audit.facts.seal import Redactor, Sealer
 from quub_audit.model.environment import Artifact, Pipeline
 from quub_audit.parsers.source import Source
 from tests.connectors.identity.saying import Saying, Says, saying
@@ -130,7 +130,12 @@ def read(source: Source) -> tuple[TestReport, ...]:
 
 def ask(of: Artifact, *, commit: str = COMMIT) -> tuple[TestReport, ...]:
     connector = ArtifactsConnector(
-        (of,), Ledger(), Redactor(), at=NOW, commit_of=lambda of: commit, store_of=lambda of: by_commit
+        (of,),
+        Ledger(),
+        Sealer(b"salt", Redactor()),
+        at=NOW,
+        commit_of=lambda of: commit,
+        store_of=lambda of: by_commit,
     )
     return connector._reports(of, "test results", read, Freshness(max_age_days=7))
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import json
 import shutil
+import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,10 +19,11 @@ from quub_audit.checks.testing.security.api_key_exposure import (
     ExposureParameters,
     judge_alerts,
     judge_artifact,
+    judge_leaks,
     judge_surface,
     tell_ignored,
 )
-from quub_audit.facts.artifacts import Acceptance, Origin, Scan, ScanFinding
+from quub_audit.facts.artifacts import Acceptance, Leaks, Origin, Scan, ScanFinding
 from quub_audit.facts.code import LeakedSecret, SecretScan
 from quub_audit.facts.hosting import SecretAlert, SecretAlerts
 from quub_audit.facts.seal import Redactor, Sealer
@@ -149,6 +153,48 @@ def test_what_ignore_lists_swallow_is_counted() -> None:
     (told,) = tell_ignored("app", SecretScan(secrets=leaks, files_scanned=1, commits_scanned=1, is_shallow=False))
 
     assert told.observed == "3 of 4 findings do not count: listed in .gitleaksignore (3)"
+
+
+def leaks(*reasons: str, files_scanned: int = 5) -> Leaks:
+    """What one image holds: a value for each reason not to count it, none for one that counts."""
+    return Leaks(
+        origin=Origin(file="/ci/image.tar"),
+        secrets=tuple(
+            LeakedSecret(
+                rule="quub-api-key",
+                description="A key",
+                location=Location(file="/ci/image.tar!blobs/sha256/f00!app/.env", line=1),
+                fingerprint=SEALER.seal("x"),
+                is_in_tree=True,
+                is_sample=bool(reason),
+                sample_reason=reason,
+            )
+            for reason in reasons
+        ),
+        files_scanned=files_scanned,
+    )
+
+
+ALLOWING = ExposureParameters(
+    allow=(Allowed(identity="image:*/image.tar!*!app/.env:quub-api-key", reason="a key of the sandbox"),)
+)
+
+
+@pytest.mark.parametrize(
+    ("seen", "wanted", "expected"),
+    [
+        (leaks(), WANTED, []),
+        (leaks(""), WANTED, [FAIL]),
+        (leaks("made for browsers"), WANTED, [WARNING]),
+        (leaks("", "made for browsers"), WANTED, [FAIL, WARNING]),
+        (leaks(""), ALLOWING, [WARNING]),
+        (leaks(files_scanned=0), WANTED, [ERROR]),
+    ],
+)
+def test_a_published_file_fails_by_what_it_holds_and_passes_nothing(
+    seen: Leaks, wanted: ExposureParameters, expected: list[FindingStatus]
+) -> None:
+    assert statuses(judge_leaks("image", seen, wanted)) == expected
 
 
 ON = {"project": "acme/orders", "is_enabled": True, "is_push_protected": True}
@@ -324,3 +370,46 @@ def test_an_artifact_of_another_commit_is_inconclusive(tmp_path: Path, app: Chec
     other = replace(artifact(app, tmp_path, "gitleaks-8.30.1.sarif"), commit="f" * 40)
 
     assert audit(app.target, artifacts=(other,), **SAME_DAY).status is Status.INCONCLUSIVE
+
+
+def published(app: Checkout, folder: Path, env: str) -> Artifact:
+    """A saved image whose configuration sets a variable."""
+    config = json.dumps({"config": {"Env": [env]}}).encode()
+    with tarfile.open(folder / "image.tar", "w") as archive:
+        info = tarfile.TarInfo("blobs/sha256/f00")
+        info.size = len(config)
+        archive.addfile(info, io.BytesIO(config))
+    return Artifact(
+        name="image",
+        purpose="published",
+        files=(str(folder / "image.tar"),),
+        commit=app.git("rev-parse", "HEAD"),
+    )
+
+
+@pytest.mark.proof("fail")
+def test_a_key_in_the_environment_of_a_published_image_fails(tmp_path: Path, app: Checkout) -> None:
+    key = made_up("quub_live_", "in an image")
+
+    result = audit(app.target, artifacts=(published(app, tmp_path, f"QUUB_API_KEY={key}"),), **SAME_DAY)
+
+    (subject,) = bad(result)
+    assert subject.endswith("image.tar!blobs/sha256/f00:1:35")
+    assert key not in str(result)
+
+
+@pytest.mark.proof("inconclusive")
+def test_a_clean_published_image_adds_nothing_to_a_clean_repository(tmp_path: Path, app: Checkout) -> None:
+    image = published(app, tmp_path, "PATH=/usr/bin")
+
+    assert audit(app.target, artifacts=(image,), **SAME_DAY).status is Status.INCONCLUSIVE
+    assert audit(artifacts=(image,), commit=image.commit, **SAME_DAY).status is Status.INCONCLUSIVE
+
+
+@pytest.mark.proof("error")
+def test_a_published_image_that_is_cut_off_is_an_error(tmp_path: Path, app: Checkout) -> None:
+    image = published(app, tmp_path, "PATH=/usr/bin")
+    path = tmp_path / "image.tar"
+    path.write_bytes(path.read_bytes()[:700])
+
+    assert audit(app.target, artifacts=(image,), **SAME_DAY).status is Status.ERROR
