@@ -10,12 +10,13 @@ import http.client
 import importlib.util
 import json
 import os
+import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from quub_audit.demo.gaps import filled
+from quub_audit.demo.gaps import App, filled
 from quub_audit.errors import MissingExtra
 
 _INSTALL = "the demo emulates AWS with moto, which is not or not wholly installed; pip install 'quub-audit[demo]'"
@@ -33,6 +34,7 @@ _LASTING_TASKS: Mapping[str, Any] = {
 }
 """Tasks of ECS stay as they are, and do not end when they are looked at for the second time."""
 
+_SERVICE = re.compile(r"Credential=[^/]+/\d{8}/[^/]+/([^/]+)/")
 _IDLE_S = 10.0
 """How long a connection may say nothing."""
 
@@ -130,10 +132,31 @@ def _make_server() -> Any:
         def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002  the base class's own name
             pass
 
-    app = filled(DomainDispatcherApplication(create_backend_app))
+    app = filled(_one_at_first(DomainDispatcherApplication(create_backend_app)))
     server = ThreadedWSGIServer("127.0.0.1", 0, app, handler=Silent)
     server.daemon_threads = False
     return server
+
+
+def _one_at_first(app: App) -> App:
+    """`app`, whose first requests to each service wait for one another.
+
+    The emulator imports a service when it is first asked, and two such imports at once see each other half done.
+    """
+    known: set[str] = set()
+    alone = threading.Lock()
+
+    def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        scope = _SERVICE.search(environ.get("HTTP_AUTHORIZATION", ""))
+        service = scope[1] if scope else ""
+        if service in known:
+            return app(environ, start)
+        with alone:
+            answered = app(environ, start)
+            known.add(service)
+        return answered
+
+    return answer
 
 
 def _forget(port: int) -> None:

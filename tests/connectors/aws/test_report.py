@@ -106,7 +106,7 @@ def test_a_report_that_is_never_ready_ends_by_the_deadline(connect: Connect, dea
         aws = connect(server.account(), environ=dict(KEYS))
         deadline(4.0)
         began = time.monotonic()
-        with pytest.raises(TimedOut, match="credential report was not ready"):
+        with pytest.raises(TimedOut, match=r"credential report was not ready|no complete answer"):
             aws.credential_report(region=REGION)
 
     assert time.monotonic() - began < 12
