@@ -10,14 +10,14 @@ ARGS ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test coverage lint types contracts golden docs picture bench lowest clean
+.PHONY: demo test coverage lint types contracts golden docs picture bench lowest pins clean
 
 # The program and what its demo needs.
-$(VENV)/.demo: pyproject.toml .ci/install
+$(VENV)/.demo: pyproject.toml .ci/install .ci/constraints.txt
 	.ci/install $(PYTHON) $(VENV) demo
 
 # The same, and all that its developers need.
-$(VENV)/.installed: pyproject.toml .ci/install
+$(VENV)/.installed: pyproject.toml .ci/install .ci/constraints.txt
 	.ci/install $(PYTHON) $(VENV) dev
 
 # The embedded world has a few faults: "not ready" (1) is what its audit should come to, and no failure of this target.
@@ -68,6 +68,10 @@ bench: $(VENV)/.installed
 # The tests on the lowest versions that pyproject.toml allows.
 lowest: $(VENV)/.installed
 	$(BIN)/python .ci/lowest $(LOWEST) $(ARGS)
+
+# Writes the versions that everything above is installed in anew: the newest that fit. To be committed with green tests.
+pins:
+	$(PYTHON) .ci/pin
 
 clean:
 	rm -rf $(VENV) $(LOWEST) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* quub-audit-report quub-audit-demo

@@ -21,6 +21,7 @@ MAX_NODES = 100_000
 """Values in one file, those behind aliases counted each time. The shipped checklist has under a thousand."""
 MAX_DEPTH = 32
 """Levels of mappings and lists."""
+_TOO_DEEP = f"more than {MAX_DEPTH} levels; the rest was not read"
 
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 _DECIMAL = re.compile(r"(?=.*[.eE])[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
@@ -254,7 +255,10 @@ class _Composer:
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             place = Place(self._name, mark.line + 1, mark.column + 1) if mark else Place(self._name, 1, 1)
-            self._note(place, self._here(), _syntax(text, place, error.problem or "cannot be read"))
+            problem = error.problem or "cannot be read"
+            # libyaml 0.2.6 looks further ahead than events come, and has a limit of its own.
+            told = _TOO_DEEP if "nesting" in problem else _syntax(text, place, problem)
+            self._note(place, self._here(), told)
             return None
         except yaml.YAMLError:
             self._note(Place(self._name, 1, 1), (), "not YAML: cannot be read")
@@ -348,7 +352,7 @@ class _Composer:
 
     def _refuse_depth(self, depth: int, place: Place) -> None:
         if depth > MAX_DEPTH:
-            self._stop(place, f"more than {MAX_DEPTH} levels; the rest was not read")
+            self._stop(place, _TOO_DEEP)
 
     def _refuse_tag(self, event: Any, place: Place) -> None:
         if event.tag is not None:

@@ -84,7 +84,7 @@ MISTAKES = {
         ],
     ),
     "brackets in brackets": (
-        b"a: " + b"[" * 100_000,
+        b"a: " + b"[" * 900,
         ["environments.yaml:1:35: a[0][0][0][0][0][0][0][0][0][0][0]...: more than 32 levels; the rest was not read"],
     ),
     "a deep chain of aliases": (
@@ -103,6 +103,19 @@ def test_yaml_that_is_refused_says_where_and_why(folder: Folder, content: bytes,
     folder.write(environments=content)
 
     assert folder.mistakes({"environments": content}) == told
+
+
+@pytest.mark.parametrize(
+    "brackets", ["[" * 100_000, "{a: " * 100_000, "\n" + "- " * 100_000], ids=["lists", "mappings", "dashes"]
+)
+def test_depth_is_bounded_whatever_the_parser_would_take(folder: Folder, brackets: str) -> None:
+    content = f"a: {brackets}".encode()
+    folder.write(environments=content)
+
+    (told,) = folder.mistakes({"environments": content})
+
+    assert told.startswith("environments.yaml:")
+    assert told.endswith(": more than 32 levels; the rest was not read")
 
 
 def test_a_file_that_is_missing_is_named(folder: Folder) -> None:

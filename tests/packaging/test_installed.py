@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 import quub_audit
-from tests.packaging.test_distributions import build, only
+from tests.packaging.test_distributions import ROOT, build, only
 
+PINS = ROOT / ".ci" / "constraints.txt"
 KEPT = ("PATH", "HOME", "LANG", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
 """What pip may need of the surroundings; nothing else is inherited."""
 
@@ -50,7 +51,10 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     work = folder / "work"
     work.mkdir()
     subprocess.run(
-        [folder / "venv/bin/python", "-m", "pip", "install", "--quiet", f"{only(folder, '*.whl')}[demo]"],
+        [
+            *(folder / "venv/bin/python", "-m", "pip", "install", "--quiet", "--constraint", PINS),
+            f"{only(folder, '*.whl')}[demo]",
+        ],
         env=surroundings(),
         check=True,
         timeout=170,
