@@ -53,13 +53,30 @@ def test_a_case_ends_as_its_children_say(xml: str, outcome: str) -> None:
 
 
 def test_flaky_cases_are_those_that_failed_at_first() -> None:
-    go = '<properties><property name="go.version" value="go1.26"/></properties>'
-
     assert only(case("<flakyError/>")).is_flaky
-    assert only(go + case("<failure/>") + case()).is_flaky
-    assert only(go + case("<failure/>") + case()).outcome == "passed"
-    assert only(go + case("<failure/>") + case("<failure/>")).outcome == "failed"
     assert not only(case()).is_flaky
+
+
+RED, GREEN = case("<failure/>", name="TestFee"), case(name="TestFee")
+
+
+@pytest.mark.parametrize(
+    ("cases", "outcome"),
+    [
+        pytest.param(RED + GREEN + case(name="TestPlace"), "passed", id="run-again-alone"),
+        pytest.param(RED + GREEN + case("<skipped/>", name="TestPlace"), "passed", id="beside-a-skipped-one"),
+        pytest.param(RED + RED + case(name="TestPlace"), "failed", id="failed-again"),
+        pytest.param(RED + GREEN + 2 * case(name="TestPlace"), "failed", id="every-test-is-run-twice"),
+        pytest.param(RED + GREEN, "failed", id="not-to-be-told"),
+        pytest.param(RED + GREEN + case("<failure/>", name="TestPlace"), "failed", id="beside-a-failed-one"),
+        pytest.param(RED + GREEN + case(name="TestPlace/7") + case(name="ExampleFee"), "failed", id="once-in-any-case"),
+    ],
+)
+def test_a_test_of_go_that_failed_passes_only_where_it_alone_was_run_again(cases: str, outcome: str) -> None:
+    go = '<properties><property name="go.version" value="go1.26"/></properties>'
+    found = next(each for each in junit(go + cases).cases if each.name == "TestFee")
+
+    assert (found.outcome, found.is_flaky) == (outcome, outcome == "passed")
 
 
 @pytest.mark.parametrize(
@@ -181,6 +198,7 @@ def test_suites_say_of_which_commit_they_are() -> None:
         ("playwright-1.65.1.xml", "pf~ss", {"flow:deposit", "scenario:timeout"}),
         ("playwright-1.65.1.json", "pf~ss", {"critical:order", "flow:withdraw", "flow:deposit", "scenario:timeout"}),
         ("gotestsum-1.13.0.xml", "~fsppp", {"critical:order", "flow:buy_large"}),
+        ("gotestsum-1.13.0-count.xml", "fspp", set()),
         ("go-junit-report-2.1.0.xml", "ppppfs", {"critical:order", "flow:buy_large"}),
         ("surefire-3.5.2-flaky.xml", "fe~", set()),
         ("surefire-3.5.2-money.xml", "pps", set()),

@@ -8,6 +8,7 @@ Source: the format as documented by testmoapp/junitxml; Surefire's schema for ca
 from __future__ import annotations
 
 import re
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -66,8 +67,23 @@ def _read(source: Source) -> tuple[TestReport, ...]:
     is_go = any(name == "go.version" for element in elements for name, _ in _properties(element))
     cases: list[TestCase] = []
     _gather(root, _Suite(), cases)
-    # A package of Go has no two tests of one name, so that a second one is the first one run again.
-    return (TestReport(origin=origin, cases=merged((case, is_go) for case in cases)),)
+    again = _packages_run_again(cases) if is_go else frozenset[str]()
+    return (TestReport(origin=origin, cases=merged((case, case.suite in again) for case in cases)),)
+
+
+def _packages_run_again(cases: Sequence[TestCase]) -> frozenset[str]:
+    """Packages of Go in which failed tests alone were run again, as gotestsum does it: each other one stands there once.
+
+    `go test -count` runs every test as often, and one of them that fails makes the whole run fail, whatever the others
+    do. Subtests may have any name, and examples are run once in any case: neither tells the two apart.
+    """
+    runs = Counter((case.suite, case.name) for case in cases)
+    failed = {(case.suite, case.name) for case in cases if case.outcome in ("failed", "error")}
+    once = defaultdict[str, set[bool]](set)
+    for (suite, name), times in runs.items():
+        if name.startswith("Test") and "/" not in name and (suite, name) not in failed:
+            once[suite].add(times == 1)
+    return frozenset(suite for suite, found in once.items() if found == {True})
 
 
 def _gather(element: Element, around: _Suite, cases: list[TestCase]) -> int:
