@@ -107,7 +107,7 @@ def _forbidden(provider: IdentityProvider, reply: Reply) -> Reportable:
 
 def is_put_off(reply: Reply) -> bool:
     """Whether a 403 of GitHub only means that too much was asked."""
-    said = _message(reply).lower()
+    said = message_of(reply).lower()
     return reply.headers.get("x-ratelimit-remaining") == "0" or "rate limit" in said or "retry-after" in reply.headers
 
 
@@ -128,7 +128,8 @@ def _until(headers: Mapping[str, str]) -> str:
     return ""
 
 
-def _message(reply: Reply) -> str:
+def message_of(reply: Reply) -> str:
+    """What GitHub says of an error in words; empty where it says nothing."""
     try:
         return str(reply.mapping().get("message", ""))
     except Malformed:

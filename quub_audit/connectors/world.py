@@ -107,12 +107,12 @@ class World:
         except Reportable:
             return ""  # the items that look at the repository say why
 
-    def _commit_for(self, artifact: Artifact) -> str:
-        """The commit that the files of an artifact have to be of."""
+    def _commit_for(self, repository: str) -> str:
+        """The commit that evidence on a repository, the first where none is named, has to be of."""
         repositories = self.environment.repositories
-        if not artifact.repository or artifact.repository == repositories[0].name:
+        if not repository or repository == repositories[0].name:
             return self.audited_commit()
-        return self._head_of(tuple(each for each in repositories if each.name == artifact.repository))
+        return self._head_of(tuple(each for each in repositories if each.name == repository))
 
     def verify_targets(self) -> tuple[str, ...]:
         """Compare every account of the environment with its declared identity; say in words what will be audited.
@@ -273,14 +273,19 @@ class World:
             self.ledger,
             self._sealer,
             at=self._clock.now(),
-            commit_of=self._commit_for,
+            commit_of=lambda artifact: self._commit_for(artifact.repository),
             store_of=lambda artifact: by_commit if artifact.pipeline else store,
         )
 
     def _build_hosting(self) -> Any:
         from quub_audit.connectors.hosting_github import HostingConnector
 
-        return HostingConnector(self.environment.repositories, self.ledger, self.redactor)
+        return HostingConnector(
+            self.environment.repositories,
+            self.ledger,
+            self.redactor,
+            commit_of=lambda repository: self._commit_for(repository.name),
+        )
 
     def _build_web_assets(self) -> Any:
         from quub_audit.connectors.web_assets import WebAssetsConnector

@@ -198,6 +198,10 @@ class ScanFinding:
     """Known to be, by CISA's catalogue or the scanner's own."""
     exploit_probability: float | None = None
     """EPSS, 0 to 1."""
+    has_exploit: bool = False
+    """Code that exploits it is public, which does not say that anybody uses it."""
+    is_development: bool = False
+    """Of a package: it is there to build and test, and does not run in production."""
     confidence: Literal["false positive", "low", "medium", "high", "confirmed", ""] = ""
     is_verified: bool = False
     """Of a credential: it was tried, and works."""

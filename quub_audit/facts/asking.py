@@ -23,7 +23,7 @@ from quub_audit.facts.artifacts import (
 )
 from quub_audit.facts.code import Assignments, CodeFile, Head, Pattern, Search, SecretScan, Text
 from quub_audit.facts.dependencies import Manifest
-from quub_audit.facts.hosting import SecretAlerts
+from quub_audit.facts.hosting import CodeScanning, DependencyAlerts, SecretAlerts
 from quub_audit.facts.http import Burst, HttpAnswer, Reach
 from quub_audit.facts.identity import Organisation, Person, Realm, RefreshTrial, Tokens
 from quub_audit.facts.logs import LogSample
@@ -228,14 +228,20 @@ class Repositories(Protocol):
 
 @runtime_checkable
 class Hosting(Protocol):
-    """GitHub, where it keeps a declared repository."""
+    """GitHub, where it keeps a declared repository; None for one whose host is not declared.
+
+    Raises Denied (naming the permission of the token), Absent (no such project), Throttled, Unreachable, TimedOut,
+    Malformed, Unsupported. What is switched off is a fact.
+    """
 
     def secret_alerts(self, repository: Repository) -> SecretAlerts | None:
-        """Its alerts on credentials, without any value; None where no host of the repository is declared.
+        """Its alerts on credentials, without any value. Needs `secret_scanning_alerts: read`."""
 
-        Raises Denied (naming `secret_scanning_alerts: read`), Absent (no such project), Throttled, Unreachable,
-        TimedOut, Malformed, Unsupported.
-        """
+    def dependency_alerts(self, repository: Repository) -> DependencyAlerts | None:
+        """Its alerts on packages. Needs `dependabot_alerts: read`."""
+
+    def code_scanning(self, repository: Repository) -> CodeScanning | None:
+        """Analyses of the audited commit, whatever tool sent them. Needs `code_scanning_alerts: read`."""
 
 
 @runtime_checkable
@@ -446,7 +452,6 @@ CONNECTORS: tuple[type, ...] = (
 TARGET_KIND: Mapping[type, str] = {
     Artifacts: "artifacts",
     Aws: "aws",
-    Hosting: "repositories",
     Identity: "identity",
     Postgres: "databases",
     Redis: "caches",

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
+
+from quub_audit.facts.artifacts import Scan, ScanFinding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,3 +34,27 @@ class SecretAlerts:
     """By number."""
     closed: tuple[tuple[str, int], ...] = ()
     """How many alerts were closed, by the reason that was given (`revoked`, `false_positive`), sorted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DependencyAlerts:
+    """What Dependabot says of the packages on the default branch of one repository."""
+
+    project: str
+    is_enabled: bool
+    findings: tuple[ScanFinding, ...] = ()
+    """Those that are open, and with their acceptance (`reason` as the host has it) those that were dismissed. `subject`
+    is a package without its version, `file` the manifest that brings it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeScanning:
+    """Analyses of one repository's code that were sent to its host."""
+
+    project: str
+    is_enabled: bool
+    scans: tuple[Scan, ...] = ()
+    """Of the audited commit alone: the newest of each tool and category. What was dismissed there is accepted."""
+    newest_commit: str = ""
+    newest_at: datetime | None = None
+    """The newest analysis, whatever its commit; empty and None where nothing was ever analysed."""

@@ -65,7 +65,7 @@ from quub_audit.facts.code import (
     Text,
 )
 from quub_audit.facts.dependencies import Manifest
-from quub_audit.facts.hosting import SecretAlert, SecretAlerts
+from quub_audit.facts.hosting import CodeScanning, DependencyAlerts, SecretAlert, SecretAlerts
 from quub_audit.facts.http import Burst, Cookie, HttpAnswer, Reach
 from quub_audit.facts.identity import Organisation, Person, Realm, RefreshTrial, Token, Tokens
 from quub_audit.facts.logs import LogSample, PiiKind, Sighting
@@ -145,11 +145,13 @@ __all__ = [
     "Check",
     "Clock",
     "CodeFile",
+    "CodeScanning",
     "Cookie",
     "Coverage",
     "CriticalPath",
     "Database",
     "Dependencies",
+    "DependencyAlerts",
     "Deployment",
     "Distribution",
     "Endpoint",

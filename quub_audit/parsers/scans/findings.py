@@ -215,6 +215,8 @@ def _joined(whole: Sequence[ScanFinding]) -> ScanFinding:
         tags=tuple(dict.fromkeys(tag for each in whole for tag in each.tags)),
         is_exploited=any(each.is_exploited for each in whole),
         exploit_probability=max((each.exploit_probability or 0.0 for each in whole), default=0.0) or None,
+        has_exploit=any(each.has_exploit for each in whole),
+        is_development=all(each.is_development for each in whole),
         is_verified=any(each.is_verified for each in whole),
         acceptance=first.acceptance if all(each.acceptance for each in whole) else None,
     )
