@@ -10,7 +10,7 @@ from quub_audit.cli.terminal import Line, Piece, Style, Styled, Terminal, pad_to
 from quub_audit.engine.plan import PlannedItem
 from quub_audit.model.finding import Finding
 from quub_audit.model.result import ItemResult, Result
-from quub_audit.model.status import FindingStatus, Status
+from quub_audit.model.status import Status
 from quub_audit.reporters.text import count, one_line
 from quub_audit.reporters.view import STATUS, duration
 
@@ -51,7 +51,7 @@ def last_part(item_id: str) -> str:
 
 def subjects_of(findings: Iterable[Finding]) -> int:
     """How many things were judged, or could not be."""
-    return len({finding.subject for finding in findings if finding.status is not FindingStatus.WARNING})
+    return len({finding.subject for finding in findings if finding.kind != "warning"})
 
 
 class Progress:
@@ -102,7 +102,7 @@ class Progress:
         )
         if self._terminal.verbosity > 0:
             for finding in item.findings:
-                self._terminal.say(f"        {finding.status.value}  {said(finding)}")
+                self._terminal.say(f"        {finding.kind}  {said(finding)}")
 
     def _place(self, number: int) -> str:
         return f"[{number:>{len(str(self._total))}}/{self._total}]"

@@ -8,9 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from quub_audit.cli.progress import STATUS_COLUMNS, STYLE, SYMBOL, last_part, subjects_of, word_of
 from quub_audit.cli.terminal import UNBOUNDED, Line, Styled, Terminal, cut_to, folded, pad_to, width_of
 from quub_audit.model.result import ItemResult, Result
-from quub_audit.model.status import FindingStatus, Status
+from quub_audit.model.status import Status
 from quub_audit.reporters.text import count, one_line
 from quub_audit.reporters.view import FindingView, ItemView, View, view_of
+
+BAD = ("fail", "error", "undecided")
+"""Kinds of findings that say why an item blocks."""
 
 FINDINGS_SHOWN = 5
 """Of an item, worst first; result.json has all."""
@@ -112,13 +115,13 @@ def _item(entry: ItemView, item: ItemResult, columns: int) -> Iterator[Line]:
         Styled(f"  {entry.severity.key}{f', {entry.change.label.lower()}' if entry.change else ''}", "faint"),
     ]
     yield [f"  {one_line(entry.title)}"]
-    bad = [finding for finding in entry.findings if finding.status.key in ("fail", "error")]
+    bad = [finding for finding in entry.findings if finding.status.key in BAD]
     if item.status is Status.INCONCLUSIVE or not bad:
         yield from folded("  ", entry.reason, columns)
     told = [lines for lines, _ in itertools.groupby(tuple(_finding(finding, columns)) for finding in bad)]
     for lines in told:
         yield from lines
-    hidden = sum(found.status in (FindingStatus.FAIL, FindingStatus.ERROR) for found in item.findings) - len(bad)
+    hidden = sum(found.kind in BAD for found in item.findings) - len(bad)
     if hidden:
         yield [Styled(f"  … and {hidden:,} more in result.json", "faint")]
     if item.status is Status.FAIL and item.remediation:
@@ -155,7 +158,7 @@ def _attention(view: View, items: Mapping[str, ItemResult], columns: int) -> Ite
             said = f"{entry.id}: {entry.reason} ({entry.stance})"
             lines += folded("  ", said, columns, lead=Styled(f"{word_of(item.status)}  ", STYLE[item.status]))
     for item in items.values():
-        for warning in item.of_status(FindingStatus.WARNING):
+        for warning in item.warnings:
             said = warning.message or warning.observed
             lines += folded(
                 "  ",

@@ -1,8 +1,8 @@
 """Folds findings into item results, and item results into the verdict. Pure: asks nothing, reads no clock.
 
-The laws (DESIGN, sections 2 and 3): any fail is a fail; else any error is an error; else stale evidence leaves it
-inconclusive; else enough passes at or above the item's floor are a pass; else inconclusive. Warnings fold to nothing.
-What could not be determined never passes.
+The laws (DESIGN, sections 2 and 3): any fail is a fail; else any error is an error; else anything undecided, stale
+evidence too, leaves it inconclusive; else enough passes at or above the item's floor are a pass; else inconclusive.
+Other warnings fold to nothing. What could not be determined never passes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ WARN_BEFORE_DAYS = 14
 
 Gate = Literal["all", "new", "none"]
 
-_ORDER = {status: rank for rank, status in enumerate(("fail", "error", "warning", "pass"))}
+_ORDER = {status: rank for rank, status in enumerate(("fail", "error", "undecided", "warning", "pass"))}
 _BADNESS = {Status.FAIL: 2, Status.ERROR: 1, Status.INCONCLUSIVE: 1}
 
 
@@ -135,11 +135,14 @@ def fold(item: Item, findings: Sequence[Finding]) -> Fold:
     """Fold findings (contradictions settled) by the laws above. No finding at all is inconclusive."""
     fails = [finding for finding in findings if finding.status is FindingStatus.FAIL]
     errors = [finding for finding in findings if finding.status is FindingStatus.ERROR]
+    undecided = [finding for finding in findings if finding.is_undecided]
     passes = [finding for finding in findings if finding.status is FindingStatus.PASS]
     if fails:
         return Fold(status=Status.FAIL, reason=_first_and_count(fails), grade=_best_grade(fails))
     if errors:
         return Fold(status=Status.ERROR, reason=_first_and_count(errors))
+    if undecided:
+        return Fold(status=Status.INCONCLUSIVE, reason=_first_and_count(undecided))
     good_enough = [finding for finding in passes if finding.grade and finding.grade.reaches(item.min_evidence)]
     subjects = {finding.subject for finding in good_enough}
     if subjects and len(subjects) >= item.at_least:
@@ -230,8 +233,6 @@ def _item_result(run: ItemRun, circumstances: Circumstances, used: set[Waiver]) 
     )
 
     folded = fold(item, findings)
-    if run.stale and folded.status is Status.PASS:
-        folded = Fold(status=Status.INCONCLUSIVE, reason=folded.reason)
     status, reason, waived_from, waiver = folded.status, folded.reason, None, None
     is_attested = False
     if planned.not_applicable:
@@ -242,7 +243,7 @@ def _item_result(run: ItemRun, circumstances: Circumstances, used: set[Waiver]) 
         used.add(waiver)
     else:
         if status is Status.INCONCLUSIVE:
-            reason = _why_inconclusive(planned, run, folded)
+            reason = _why_inconclusive(planned, findings, folded)
             if attestation and _admits(planned):
                 findings.append(_attested(attestation))
                 status, reason = Status.PASS, f"attested by {attestation.by}: {attestation.statement}"
@@ -250,7 +251,7 @@ def _item_result(run: ItemRun, circumstances: Circumstances, used: set[Waiver]) 
             elif attestation and not _is_judged(planned):
                 reason += f"; the attestation of {attestation.by} cannot pass it: the checklist asks for evidence"
         if not status.is_settled:
-            waiver = _covering_waiver(item, status, findings, valid, used)
+            waiver = _covering_waiver(item, findings, valid, used)
             if waiver:
                 waived_from, status = status, Status.WAIVED
                 reason = f"accepted until {waiver.expires.isoformat()}: {waiver.reason}"
@@ -260,7 +261,7 @@ def _item_result(run: ItemRun, circumstances: Circumstances, used: set[Waiver]) 
         expired = next((entry for entry in waivers if not entry.is_valid_on(today)), None)
         if expired:
             reason = f"{reason} (the waiver {expired.ticket} expired on {expired.expires.isoformat()})"
-    ordered = tuple(sorted(findings, key=lambda entry: (_ORDER[entry.status.value], entry.check, entry.subject)))
+    ordered = tuple(sorted(findings, key=lambda entry: (_ORDER[entry.kind], entry.check, entry.subject)))
     change = _change(item.id, status, ordered, circumstances.baseline)
     return ItemResult(
         id=item.id,
@@ -310,11 +311,8 @@ def _engine_findings(planned: PlannedItem, run: ItemRun) -> Iterable[Finding]:
         )
 
 
-def _why_inconclusive(planned: PlannedItem, run: ItemRun, folded: Fold) -> str:
-    if run.stale:
-        more = f" (and {len(run.stale) - 1} more)" if len(run.stale) > 1 else ""
-        return f"evidence that does not count: {run.stale[0]}{more}"
-    if folded.grade is not None:
+def _why_inconclusive(planned: PlannedItem, findings: Sequence[Finding], folded: Fold) -> str:
+    if folded.grade is not None or any(finding.is_undecided for finding in findings):
         return folded.reason
     missing = _missing(planned)
     if missing and not planned.checks:
@@ -351,7 +349,7 @@ def _attested(attestation: Attestation) -> Finding:
 
 
 def _covering_waiver(
-    item: Item, status: Status, findings: Sequence[Finding], valid: Sequence[Waiver], used: set[Waiver]
+    item: Item, findings: Sequence[Finding], valid: Sequence[Waiver], used: set[Waiver]
 ) -> Waiver | None:
     """The waiver that settles the item: one for all of it, or ones for each of its bad subjects."""
     for waiver in valid:
@@ -359,7 +357,7 @@ def _covering_waiver(
             used.add(waiver)
             return waiver
     by_subject = {waiver.subject: waiver for waiver in valid}
-    bad = [finding for finding in findings if finding.status in (FindingStatus.FAIL, FindingStatus.ERROR)]
+    bad = [finding for finding in findings if _is_bad(finding)]
     covering = [by_subject[finding.subject] for finding in bad if finding.subject in by_subject]
     used.update(covering)
     if not covering or len(covering) < len(bad):
@@ -367,7 +365,7 @@ def _covering_waiver(
     remaining = [finding for finding in findings if finding not in bad]
     rest = fold(item, remaining)
     is_settled = rest.status.is_settled or not any(f.status is FindingStatus.PASS for f in remaining)
-    return covering[0] if is_settled and status is not Status.INCONCLUSIVE else None
+    return covering[0] if is_settled else None
 
 
 def _change(item_id: str, status: Status, findings: Sequence[Finding], baseline: Result | None) -> Change:
@@ -388,9 +386,12 @@ def _change(item_id: str, status: Status, findings: Sequence[Finding], baseline:
 
 
 def _bad_subjects(findings: Iterable[Finding]) -> frozenset[tuple[str, str]]:
-    """Subjects that failed or could not be asked, each with the check that says so."""
-    bad = (FindingStatus.FAIL, FindingStatus.ERROR)
-    return frozenset((finding.check, finding.subject) for finding in findings if finding.status in bad)
+    """Subjects that failed, could not be asked or are undecided, each with the check that says so."""
+    return frozenset((finding.check, finding.subject) for finding in findings if _is_bad(finding))
+
+
+def _is_bad(finding: Finding) -> bool:
+    return finding.is_undecided or finding.status in (FindingStatus.FAIL, FindingStatus.ERROR)
 
 
 def _blocks(item: Item, status: Status, change: Change, circumstances: Circumstances) -> bool:
@@ -438,7 +439,8 @@ def _headline(verdict: Verdict, items: Sequence[ItemResult]) -> str:
 
 def _next_step(planned: PlannedItem, status: Status, findings: Sequence[Finding]) -> str:
     """The cheapest thing that would settle it: what a finding of that status knows, else what the item says."""
-    deciding = [finding for finding in findings if finding.status.value == status.value] or findings
+    kind = "undecided" if status is Status.INCONCLUSIVE else status.value
+    deciding = [finding for finding in findings if finding.kind == kind] or findings
     known = next((finding.next_step for finding in deciding if finding.next_step), "")
     if status is Status.FAIL:
         return known or planned.item.remediation

@@ -58,8 +58,6 @@ class ItemRun:
 
     planned: PlannedItem
     findings: tuple[Finding, ...] = ()
-    stale: tuple[str, ...] = ()
-    """Why evidence was set aside as too old, or as another commit's."""
     duration_s: float = 0.0
     """From the start of its first call to the end of its last."""
     unfinished: str = ""
@@ -91,7 +89,6 @@ class _Task:
     is_abandoned: bool = False
     findings: list[Finding] = field(default_factory=list)
     subjects: list[Any] = field(default_factory=list)
-    stale: list[str] = field(default_factory=list)
     asked: dict[Question, int] = field(default_factory=dict)
 
     def was_abandoned(self) -> bool:
@@ -107,7 +104,6 @@ class _Progress:
     first_start: float | None = None
     last_end: float = 0.0
     findings: list[Finding] = field(default_factory=list)
-    stale: list[str] = field(default_factory=list)
 
     @property
     def duration_s(self) -> float:
@@ -257,7 +253,6 @@ class _Coordinator:
         progress.first_start = min(progress.first_start or task.started_at, task.started_at)
         progress.last_end = max(progress.last_end, task.ended_at or time.monotonic())
         progress.findings.extend(_stamp(finding, task) for finding in tuple(task.findings))
-        progress.stale.extend(task.stale)
 
     def _tell_if_finished(self, index: int) -> None:
         if self._observer and not self._items[index].open_tasks:
@@ -276,7 +271,6 @@ class _Coordinator:
         return ItemRun(
             planned=self._plan.items[index],
             findings=tuple(progress.findings),
-            stale=tuple(progress.stale),
             duration_s=progress.duration_s,
             unfinished=unfinished if progress.open_tasks else "",
         )
@@ -333,13 +327,9 @@ def _call(task: _Task, connectors: Connectors, plan: Plan) -> None:
             answer = step.function(task.subject, **arguments)
             _drain([answer] if isinstance(answer, Finding) else answer or (), task.findings, expected=Finding)
     except Stale as error:
-        task.stale.append(error.message)
-        stale = Finding.warning(subject=str(task.subject), observed=error.message)
-        task.findings.append(replace(stale, next_step=error.next_step))
+        task.findings.append(_about(task.subject, Finding.undecided, error))
     except Reportable as error:
-        subject = str(task.subject)
-        message = error.message if subject in error.message else f"{subject}: {error.message}"
-        task.findings.append(Finding.error(subject=subject, message=message, next_step=error.next_step))
+        task.findings.append(_about(task.subject, Finding.error, error))
     except Mendable as error:
         task.findings.append(Finding.error(subject=str(task.subject), message=f"{task.subject}: {error}"))
     except BaseException as error:  # noqa: BLE001  the one place where a plugin may do anything, sys.exit() too
@@ -364,6 +354,16 @@ def _drain(answers: Iterable[Any], into: list[Any], expected: type | None = None
         if expected and not isinstance(answer, expected):
             raise TypeError(f"yielded {type(answer).__name__}, expected {expected.__name__}")
         into.append(answer)
+
+
+class _OfTrouble(Protocol):
+    def __call__(self, *, subject: str, message: str, next_step: str) -> Finding: ...
+
+
+def _about(subject: Any, make: _OfTrouble, error: Reportable | Stale) -> Finding:
+    name = str(subject)
+    message = error.message if name in error.message else f"{name}: {error.message}"
+    return make(subject=name, message=message, next_step=error.next_step)
 
 
 def _argument(need: Need, task: _Task, connectors: Connectors, plan: Plan) -> object:

@@ -61,7 +61,8 @@ class Finding:
     """What one look at one subject came to, with its evidence in words.
 
     A check fills what it judged; the engine adds `check`, `grade`, `source` and `attempts`.
-    Raises ValueError when there is no subject, or a pass or fail says neither what was observed nor a message.
+    Raises ValueError when there is no subject, when it says neither what was observed nor a message, or when a pass,
+    a fail or an error is undecided.
     """
 
     status: FindingStatus
@@ -85,12 +86,21 @@ class Finding:
     """How often the most retried question had to be sent."""
     chart: Chart | None = None
     """A series that was judged, where words and numbers alone do not show it."""
+    is_undecided: bool = False
+    """A warning about a subject of which it cannot be said whether it is as it should be: its item does not pass."""
 
     def __post_init__(self) -> None:
         if not self.subject.strip():
             raise ValueError("a finding needs a subject")
         if not (self.observed or self.message):
             raise ValueError(f"the finding about {self.subject} says neither what was observed nor why")
+        if self.is_undecided and self.status is not FindingStatus.WARNING:
+            raise ValueError(f"the finding about {self.subject} is a {self.status.value}, and undecided")
+
+    @property
+    def kind(self) -> str:
+        """The status in one word, as reports say it: `undecided` for a warning that holds back a pass."""
+        return "undecided" if self.is_undecided else self.status.value
 
     @classmethod
     def of(
@@ -131,6 +141,32 @@ class Finding:
             expected=expected,
             message=message,
             location=location,
+        )
+
+    @classmethod
+    def undecided(
+        cls,
+        *,
+        subject: str,
+        observed: str = "",
+        expected: str = "",
+        message: str = "",
+        location: Location | None = None,
+        next_step: str = "",
+    ) -> Finding:
+        """The item is about this subject, and what was seen does not say how it is: its item does not pass.
+
+        `message` or `next_step` has to say how to settle it: attest it, declare more, audit again later.
+        """
+        return cls(
+            status=FindingStatus.WARNING,
+            subject=subject,
+            observed=observed,
+            expected=expected,
+            message=message,
+            location=location,
+            next_step=next_step,
+            is_undecided=True,
         )
 
     @classmethod

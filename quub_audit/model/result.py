@@ -57,6 +57,11 @@ class ItemResult:
         """Its findings of one status, in order."""
         return tuple(finding for finding in self.findings if finding.status is status)
 
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """Advice: the warnings that hold back no pass."""
+        return tuple(finding for finding in self.findings if finding.kind == "warning")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:

@@ -186,7 +186,7 @@ def _finding_line(finding: Finding) -> str:
         f"evidence {finding.grade.value}" if finding.grade else "",
         f"attempt {finding.attempts}" if finding.attempts > 1 else "",
     ]
-    return f"- {finding.status.value} {finding.subject}{place}: {'; '.join(filter(None, parts))}"
+    return f"- {finding.kind} {finding.subject}{place}: {'; '.join(filter(None, parts))}"
 
 
 def _say(case: ET.Element, tag: str, kind: str, reason: str, body: Iterable[str], most_bytes: int) -> None:

@@ -13,7 +13,7 @@ from typing import Literal
 from quub_audit.model.dispensation import Attestation, Waiver
 from quub_audit.model.finding import Finding
 from quub_audit.model.result import Change, ItemResult, Result
-from quub_audit.model.status import FindingStatus, Severity, Status, Verdict
+from quub_audit.model.status import Severity, Status, Verdict
 from quub_audit.reporters.chart import ChartView, chart_view
 from quub_audit.reporters.text import count, cut
 
@@ -185,17 +185,12 @@ STATUS = {
 MEANING = {
     Status.FAIL: "at least one subject was seen otherwise than it should be",
     Status.ERROR: "evidence exists, but could not be collected",
-    Status.INCONCLUSIVE: "there was nothing to look at, or only evidence that does not count",
+    Status.INCONCLUSIVE: "there was nothing to look at, or what was seen does not decide it",
     Status.WAIVED: "it would block, but somebody accepted the risk until a day",
     Status.PASS: "every subject that was seen is as it should be",
     Status.NOT_APPLICABLE: "the environment says, with a reason, that it does not apply",
 }
-FINDING = {
-    FindingStatus.FAIL: Word("fail", "Fail"),
-    FindingStatus.ERROR: Word("error", "Error"),
-    FindingStatus.WARNING: Word("warning", "Warning"),
-    FindingStatus.PASS: Word("pass", "Pass"),
-}
+FINDING = {kind: Word(kind, kind.capitalize()) for kind in ("fail", "error", "undecided", "warning", "pass")}
 SEVERITY = {severity: Word(severity.value, severity.value.capitalize()) for severity in Severity}
 VERDICT = {
     Verdict.READY: Word("ready", "Ready"),
@@ -240,7 +235,7 @@ def view_of(result: Result, *, findings_shown: int) -> View:
     """Everything a text report places. At most `findings_shown` findings an item, worst first; counts stay exact."""
     by_id = {item.id: _item_view(item, result, findings_shown) for item in result.items}
     items = tuple(by_id.values())
-    warnings = sum(len(item.of_status(FindingStatus.WARNING)) for item in result.items)
+    warnings = sum(len(item.warnings) for item in result.items)
     return View(
         verdict=VERDICT[result.verdict],
         headline=result.headline,
@@ -257,9 +252,7 @@ def view_of(result: Result, *, findings_shown: int) -> View:
         shares=_shares(result),
         blocking=tuple(by_id[item.id] for item in result.blocking_items),
         attention=tuple(
-            by_id[item.id]
-            for item in result.items
-            if not item.blocks and (not item.status.is_settled or item.of_status(FindingStatus.WARNING))
+            by_id[item.id] for item in result.items if not item.blocks and (not item.status.is_settled or item.warnings)
         ),
         sections=_sections(items),
         changes=_changes(result),
@@ -304,8 +297,8 @@ def duration(seconds: float) -> str:
 
 def tally(findings: Iterable[Finding]) -> str:
     """Findings counted by status, worst first: `2 fail, 1 pass`; `no findings` when there is none."""
-    counted = Counter(finding.status for finding in findings)
-    parts = [f"{counted[status]:,} {word.key}" for status, word in FINDING.items() if counted[status]]
+    counted = Counter(finding.kind for finding in findings)
+    parts = [f"{counted[kind]:,} {kind}" for kind in FINDING if counted[kind]]
     return ", ".join(parts) or "no findings"
 
 
@@ -366,7 +359,7 @@ def _item_view(item: ItemResult, result: Result, findings_shown: int) -> ItemVie
 
 
 def _marks(item: ItemResult) -> Iterator[str]:
-    warnings = len(item.of_status(FindingStatus.WARNING))
+    warnings = len(item.warnings)
     if warnings:
         yield count(warnings, "warning")
     retried = sum(finding.attempts > 1 for finding in item.findings)
@@ -408,7 +401,7 @@ def _item_facts(item: ItemResult) -> Iterator[Fact]:
 
 def _finding_view(finding: Finding) -> FindingView:
     return FindingView(
-        status=FINDING[finding.status],
+        status=FINDING[finding.kind],
         subject=cut(finding.subject, TEXT_SHOWN),
         observed=cut(finding.observed, TEXT_SHOWN),
         expected=cut(finding.expected, TEXT_SHOWN),

@@ -51,6 +51,9 @@ def finding(status: FindingStatus, subject: str = "api", grade: Grade = Grade.LI
 PASS, FAIL, ERROR, WARNING = FindingStatus.PASS, FindingStatus.FAIL, FindingStatus.ERROR, FindingStatus.WARNING
 
 
+STALE = Finding.undecided(subject="unit", message="unit: a.xml is of another commit", next_step="run the tests again")
+
+
 def judge(
     *seen: Finding,
     item: Item = ITEM,
@@ -191,15 +194,33 @@ def test_warnings_alone_are_inconclusive_and_say_what_was_seen() -> None:
 
 
 @given(st.lists(findings, max_size=6))
-def test_stale_evidence_holds_back_a_pass_and_hides_nothing_worse(seen: list[Finding]) -> None:
+def test_what_is_undecided_holds_back_a_pass_and_hides_nothing_worse(seen: list[Finding]) -> None:
     fresh = judge(*seen).items[0].status
-    run = ItemRun(planned=PlannedItem(item=ITEM), findings=tuple(seen), stale=("unit: a.xml is of another commit",))
 
-    (item,) = judge_runs(run).items
+    item = judge_item(*seen, STALE)
 
     assert item.status is (Status.INCONCLUSIVE if fresh is Status.PASS else fresh)
     if item.status is Status.INCONCLUSIVE:
-        assert item.reason == "evidence that does not count: unit: a.xml is of another commit"
+        assert (item.reason, item.next_step) == ("unit: a.xml is of another commit", "run the tests again")
+
+
+def test_a_waiver_may_cover_what_is_undecided_alone() -> None:
+    seen = (finding(PASS), STALE)
+
+    assert judge(*seen, waivers=(waiver(subject="unit"),)).items[0].status is Status.WAIVED
+    assert judge(*seen, waivers=(waiver(subject="other"),)).items[0].status is Status.INCONCLUSIVE
+    assert judge(*seen, finding(FAIL), waivers=(waiver(subject="unit"),)).items[0].status is Status.FAIL
+
+
+def test_a_word_for_an_attestable_item_settles_what_is_undecided() -> None:
+    item = replace(ITEM, attestable=True)
+
+    assert judge(finding(PASS), STALE, item=item, attestations=(attestation(),)).items[0].status is Status.PASS
+
+
+def test_no_pass_fail_or_error_is_undecided() -> None:
+    with pytest.raises(ValueError, match="is a pass, and undecided"):
+        replace(finding(PASS), is_undecided=True)
 
 
 def test_a_pass_below_the_floor_says_where_it_was_seen() -> None:

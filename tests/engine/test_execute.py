@@ -359,7 +359,7 @@ def test_an_item_is_told_with_the_time_it_took(plugins: Plugins, gate: threading
     assert duration_s == run.items[0].duration_s >= 0.02
 
 
-def test_stale_evidence_is_told_and_folds_to_nothing(plugins: Plugins) -> None:
+def test_stale_evidence_is_told_and_undecided(plugins: Plugins) -> None:
     plugins.add(
         "stale",
         "@check('Stale', each=Endpoint)\ndef endpoint(subject: Endpoint):\n    raise Stale('of another commit')\n",
@@ -367,8 +367,8 @@ def test_stale_evidence_is_told_and_folds_to_nothing(plugins: Plugins) -> None:
 
     run = plugins.run(plugins.plan("stale"))
 
-    assert run.items[0].stale == ("of another commit",)
     assert findings_of(run) == [("warning", "e0")]
+    assert [(found.kind, found.message) for found in run.items[0].findings] == [("undecided", "e0: of another commit")]
 
 
 def test_parameters_come_from_the_checklist_and_else_from_the_model(plugins: Plugins) -> None:
