@@ -52,6 +52,11 @@ def jtl(rows: Sequence[tuple[int, int, str, str]]) -> str:
         ("vegeta-12.13.0-report.json", 150, 1, 4.97, 53.811, 0),
         ("vegeta-12.13.0-limited.json", 300, 200, 4.961, 57.114, 0),
         ("autocannon-9.0.0-report.json", 60, 1, 3.01, 46.0, 0),
+        ("gatling-3.9.5-simulation.log", 144, 5, 7.758, 17.0, 2),
+        ("gatling-3.9.5-stats.json", 144, 5, 8.0, 17.0, 0),
+        ("gatling-3.12.0-global-stats.json", 144, 5, 8.0, 81.0, 0),
+        ("gatling-3.14.5-simulation.log", 144, 4, 7.653, 68.0, 2),
+        ("gatling-3.16.0-simulation.log", 42, 8, 2.692, 63.0, 1),
     ],
 )
 def test_a_report_of_a_real_tool_is_read(
@@ -153,9 +158,7 @@ STATISTICS = {
     ("content", "requests", "errors", "duration_s", "p95_ms", "p99_ms"),
     [
         pytest.param(WRK2, 60021, 10, 30.0, 9.999, 11.18, id="wrk2"),
-        pytest.param(json.dumps(GATLING), 240, 0, 30.0, 95.0, 99.0, id="gatling-stats"),
-        pytest.param(json.dumps(GATLING["stats"]), 240, 0, 30.0, 95.0, 99.0, id="gatling-global-stats"),
-        pytest.param(LOG + f"REQUEST\t\tbuy\t{T0 + 1000}\t{T0 + 2000}\tKO\tno\n", 2, 1, 2.0, 1000, 1000, id="gatling"),
+        pytest.param(json.dumps(GATLING), 240, 0, 30.0, 95.0, 99.0, id="gatling-2"),
         pytest.param(f"{LOG}REQUEST\t7\t\tbuy\t{T0 + 9}\t{T0 + 60}\tOK\t\n", 2, 0, 0.06, 51, 51, id="gatling-3.0"),
         pytest.param(json.dumps(OHA), 100, 10, 10.0, 20.0, 30.0, id="oha"),
         pytest.param(json.dumps(V1), 104, 9, 20.0, 20.0, 30.0, id="artillery-1"),
@@ -171,6 +174,26 @@ def test_a_report_by_its_documentation_is_read(
     assert run.duration_s == pytest.approx(duration_s)
     assert run.p95_ms == pytest.approx(p95_ms, rel=0.02)
     assert run.p99_ms == pytest.approx(p99_ms, rel=0.02)
+
+
+BINARY = (DATA / "gatling-3.16.0-simulation.log").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        pytest.param(BINARY[:-1], "ends inside a record", id="cut-off"),
+        pytest.param(BINARY[:12], "ends inside a record", id="cut-off-at-once"),
+        pytest.param(BINARY[:12] + b"\x7f" + BINARY[13:], "a text of 2130706452 bytes", id="endless-text"),
+        pytest.param(BINARY + b"\x09", "after request 42 stands a record of kind 9", id="unknown-kind"),
+        pytest.param(BINARY + BINARY, "after request 42 stands a record of kind 0", id="glued"),
+        pytest.param(BINARY + b"\x04\xff\xff\xff\0", "text number -256 of 7", id="unknown-text"),
+        pytest.param(BINARY.replace(b"3.16.0", b"4.16.0", 1), "no known format", id="unknown-version"),
+    ],
+)
+def test_a_damaged_binary_log_says_what_is_wrong_with_it(content: bytes, why: str) -> None:
+    with pytest.raises(Malformed, match=why):
+        read(content)
 
 
 # JTL
@@ -377,7 +400,8 @@ STARTS = (
     '[{"num_reqs_per_sec":',
     "<testResults>",
     '{"aggregate":{"http.requests"',
-    f"RUN\ta\tb\t{T0}\t\t3\n",
+    f"ASSERTION\ta\nRUN\ta\tb\t{T0}\t\t3\n",
+    BINARY[:85].decode("latin-1"),
     "Running 1s test @ ",
     '{"latencies":{},"status_codes":',
     '{"type":"Metric",',

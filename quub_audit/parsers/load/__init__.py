@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from quub_audit.facts.artifacts import LoadRun
 from quub_audit.parsers.load.artillery import ARTILLERY
-from quub_audit.parsers.load.gatling import GATLING_LOG, GATLING_STATS
+from quub_audit.parsers.load.gatling import GATLING_BINARY_LOG, GATLING_LOG, GATLING_STATS
 from quub_audit.parsers.load.jmeter import JMETER_CSV, JMETER_STATISTICS, JMETER_XML
 from quub_audit.parsers.load.k6 import K6_STREAM, K6_SUMMARY
 from quub_audit.parsers.load.locust import LOCUST_HISTORY, LOCUST_HTML, LOCUST_JSON, LOCUST_STATS
@@ -24,6 +24,7 @@ FORMATS: tuple[Format[tuple[LoadRun, ...]], ...] = (
     JMETER_STATISTICS,
     GATLING_STATS,
     GATLING_LOG,
+    GATLING_BINARY_LOG,
     ARTILLERY,
     VEGETA,
     WRK,
