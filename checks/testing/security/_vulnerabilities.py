@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Literal
@@ -19,6 +20,7 @@ from quub_audit.sdk import (
     Scan,
     ScanFinding,
     Statement,
+    cut,
 )
 
 PURPOSE: Literal["dependency-scan"] = "dependency-scan"
@@ -40,7 +42,7 @@ class VulnerabilityParameters(Parameters):
     """Lowest level that fails, by CVSS or the tool's word. The guide: `npm audit --audit-level=high`."""
 
     min_exploit_probability: float = Field(default=0.1, ge=0, le=1)
-    """EPSS, a share from 0 to 1, from which a medium finding counts as high. House rule."""
+    """EPSS, a share from 0 to 1, from which a finding that is medium or worse fails. House rule."""
 
     accept_unfixed: bool = False
     """Whether a finding that no version mends yet is a warning; one that is known to be exploited never is."""
@@ -59,11 +61,19 @@ def name_of(finding: ScanFinding) -> str:
     return next((name for name in (finding.id, *finding.aliases) if name.upper().startswith("CVE-")), finding.id)
 
 
-def level_of(finding: ScanFinding, wanted: VulnerabilityParameters) -> Level:
-    """Its level; exploits raise it and never lower it."""
-    if finding.level == "medium" and (finding.exploit_probability or 0) >= wanted.min_exploit_probability:
-        return "high"
-    return finding.level
+def is_malicious(finding: ScanFinding) -> bool:
+    """Whether the package does harm by intent, as the host says it or OSV's name of it (`MAL-2026-1`)."""
+    names = (finding.id, *finding.aliases)
+    return "malware" in finding.tags or any(name.upper().startswith("MAL-") for name in names)
+
+
+def matters(finding: ScanFinding, wanted: VulnerabilityParameters) -> bool:
+    """Whether it fails unless somebody says why it does not matter; exploits add to that and take nothing away."""
+    if finding.is_exploited or finding.has_exploit or is_malicious(finding):
+        return True
+    rank = RANK[finding.level]
+    is_likely = (finding.exploit_probability or 0) >= wanted.min_exploit_probability and rank >= RANK["medium"]
+    return is_likely or rank >= RANK[wanted.fail_on]
 
 
 def excuse(finding: ScanFinding, statements: Iterable[Statement]) -> Acceptance | None:
@@ -88,32 +98,43 @@ def judge(
     wanted: VulnerabilityParameters,
     now: datetime,
 ) -> Iterator[Finding]:
-    """A fail for each finding that matters and is not excused; a pass for the rest, which says what was `looked_at`."""
-    accepted = unfixed = bad = 0
+    """A fail for each vulnerability of a package that matters and is not excused, wherever it is; a pass for the rest,
+    which says what was `looked_at`.
+    """
+    left_out: Counter[str] = Counter()
+    bad: dict[str, list[ScanFinding]] = defaultdict(list)
     for finding in findings:
-        level, word = level_of(finding, wanted), excuse(finding, statements)
+        if not matters(finding, wanted):
+            continue
+        word = excuse(finding, statements)
         if not finding.is_exploited:
-            if RANK[level] < RANK[wanted.fail_on]:
-                continue
             if word is not None and (word.expires is None or word.expires > now):
-                accepted += 1
+                left_out["accepted"] += 1
+                continue
+            if finding.is_development and not is_malicious(finding):
+                left_out["of packages for development alone"] += 1
                 continue
             if wanted.accept_unfixed and not finding.fixed_in:
-                unfixed += 1
+                left_out["without a fix"] += 1
                 continue
-        bad += 1
+        bad[f"{name_of(finding)} in {finding.subject or finding.file or subject}"].append(finding)
+    for name, alike in bad.items():
+        worst = max(alike, key=lambda each: (each.is_exploited, RANK[each.level]))
+        places = dict.fromkeys(each.file for each in alike if each.file)
+        where = f", in {cut(places)}" if len(places) > 1 else ""
         yield Finding.of(
             False,
-            subject=f"{name_of(finding)} in {finding.subject or finding.file or subject}",
-            observed=f"{subject}: {described(finding, level, word)}",
+            subject=name,
+            observed=f"{subject}: {described(worst, excuse(worst, statements))}{where}",
             expected="it is known to be exploited: nothing excuses it"
-            if finding.is_exploited
+            if worst.is_exploited
             else f"no finding that is {wanted.fail_on} or worse, or a reason that holds",
         )
-    told = "".join(f", {count} {what}" for count, what in ((accepted, "accepted"), (unfixed, "without a fix")) if count)
-    if unfixed:
-        yield Finding.warning(subject=subject, observed=f"{unfixed} findings have no fix yet")
+    for what, count in left_out.items():
+        if what != "accepted":
+            yield Finding.warning(subject=subject, observed=f"{count} findings {what} do not count")
     if not bad:
+        told = "".join(f", {count} {what}" for what, count in left_out.items())
         yield Finding.of(
             True,
             subject=subject,
@@ -122,11 +143,13 @@ def judge(
         )
 
 
-def described(finding: ScanFinding, level: Level, word: Acceptance | None) -> str:
+def described(finding: ScanFinding, word: Acceptance | None) -> str:
     """One finding in words."""
     parts = [
-        "no level is known, which counts as high" if level == "unknown" else level,
-        "known to be exploited" if finding.is_exploited else "",
+        "no level is known, which counts as high" if finding.level == "unknown" else finding.level,
+        "known to be exploited" if finding.is_exploited else "an exploit is public" if finding.has_exploit else "",
+        "made to do harm" if is_malicious(finding) else "",
+        f"EPSS {finding.exploit_probability:.2f}" if (finding.exploit_probability or 0) >= 0.01 else "",
         finding.title,
         f"fixed in {', '.join(finding.fixed_in[:3])}" if finding.fixed_in else "no fix is known",
         f"accepted by {word.by} until {word.expires:%Y-%m-%d}" if word and word.expires else "",

@@ -14,13 +14,15 @@ import pytest
 
 from quub_audit.checks.testing.security import dependency_scan as check
 from quub_audit.checks.testing.security._vulnerabilities import VulnerabilityParameters, judge
-from quub_audit.model.environment import Artifact, Environment, Repository
+from quub_audit.model.environment import Artifact, Environment, GitHubProject, Repository
 from quub_audit.model.result import ItemResult
 from quub_audit.model.status import FindingStatus, Grade
 from quub_audit.sdk import Acceptance, Manifest, Origin, Region, Scan, ScanFinding, Statement
 from quub_audit.testing import audit_item
+from tests.connectors.identity.saying import Says, saying
 from tests.parsers.sources import DATA
 from tests.worlds.cloud import REGION, Cloud
+from tests.worlds.front import Front, front_of, json_answer
 from tests.worlds.osv import Advisories, advisories, advisory
 
 ITEM = "testing.security.dependency-scan"
@@ -127,7 +129,7 @@ def test_an_old_scan_is_inconclusive(clean: str) -> None:
     assert "days old, expected 7 or less" in item.reason
 
 
-@pytest.mark.proof("error")
+@pytest.mark.proof("inconclusive")
 @pytest.mark.parametrize(
     ("file", "told"),
     [
@@ -137,21 +139,29 @@ def test_an_old_scan_is_inconclusive(clean: str) -> None:
         ("semgrep-1.182.0.sarif", "no file of it is a scan of packages"),
     ],
 )
-def test_scans_that_looked_at_nothing_are_errors(file: str, told: str) -> None:
-    item = audited(environment(artifacts=(artifact(file),)))
+def test_scans_that_looked_at_nothing_hold_back_the_pass_of_others(file: str, told: str, clean: str) -> None:
+    item = audited(environment(artifacts=(artifact(clean), artifact(file, name="other"))))
 
-    assert item.status.value == "error"
+    assert item.status.value == "inconclusive"
     assert told in item.reason
 
 
 @pytest.mark.proof("error")
-def test_a_manifest_that_nobody_looked_at_is_an_error(clean: str, checkout: Path) -> None:
+def test_a_report_that_is_cut_off_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "cut.json"
+    path.write_bytes((DATA / FOUND).read_bytes()[:2000])
+
+    assert audited(environment(artifacts=(artifact(str(path)),))).status.value == "error"
+
+
+@pytest.mark.proof("inconclusive")
+def test_a_manifest_that_nobody_looked_at_is_undecided(clean: str, checkout: Path) -> None:
     (checkout / "web").mkdir()
     (checkout / "web" / "yarn.lock").write_text('lodash@4:\n  version "4.17.15"\n')
 
     item = audited(environment(artifacts=(artifact(clean),), repositories=(repository(checkout),)))
 
-    assert (item.status.value, item.findings[0].subject) == ("error", "app:web/yarn.lock")
+    assert (item.status.value, item.findings[0].subject) == ("inconclusive", "app:web/yarn.lock")
 
 
 def test_statements_of_vex_and_lists_with_an_end_excuse_what_they_name(checkout: Path) -> None:
@@ -209,7 +219,7 @@ def test_what_the_service_knows_fails_in_lock_files_and_requirements(checkout: P
     assert "no level is known, which counts as high" in item.findings[1].observed
 
 
-def test_what_has_no_version_is_an_error_unless_a_scan_looked_at_the_file(
+def test_what_has_no_version_is_undecided_unless_a_scan_looked_at_the_file(
     clean: str, checkout: Path, osv: Advisories
 ) -> None:
     (checkout / "requirements.txt").write_text("jinja2==3.1.2\nflask>=2\n")
@@ -217,7 +227,7 @@ def test_what_has_no_version_is_an_error_unless_a_scan_looked_at_the_file(
 
     item = audited(target)
 
-    assert item.status.value == "error"
+    assert item.status.value == "inconclusive"
     assert "line 2: flask is not pinned" in item.reason
     assert audited(replace(target, artifacts=(artifact(clean),))).status.value == "pass"
 
@@ -234,7 +244,7 @@ def test_a_service_that_does_not_answer_is_an_error(checkout: Path, osv: Advisor
 def test_nothing_is_sent_where_no_service_is_declared(checkout: Path, osv: Advisories) -> None:
     item = audited(environment(repositories=(repository(checkout),)))
 
-    assert (item.status.value, osv.asked) == ("error", [])
+    assert (item.status.value, osv.asked) == ("inconclusive", [])
     assert "no scan looked at it" in item.reason
 
 
@@ -298,12 +308,12 @@ def test_the_image_that_runs_fails_by_what_ecr_found_in_it(cloud: Cloud) -> None
 
 @pytest.mark.usefixtures("lasting_tasks")
 @pytest.mark.parametrize("image", ["", "nginx:1.27"])
-def test_an_image_that_nobody_scanned_is_an_error(cloud: Cloud, image: str) -> None:
+def test_an_image_that_nobody_scanned_is_undecided(cloud: Cloud, image: str) -> None:
     running(cloud, image)
 
     item = of_images(cloud)
 
-    assert item.status.value == "error"
+    assert item.status.value == "inconclusive"
     assert ("it is not from ECR" if image else "ECR never scanned it") in item.reason
 
 
@@ -350,9 +360,171 @@ def test_an_image_that_is_built_and_runs_nowhere_must_be_scanned_in_the_pipeline
     cloud.client("ecr").start_image_scan(repositoryName="orders", imageId={"imageDigest": digest})
     somewhere = of_images(cloud, **target)
 
-    assert (nowhere.status.value, nowhere.findings[0].subject) == ("error", "app:Dockerfile")
+    assert (nowhere.status.value, nowhere.findings[0].subject) == ("inconclusive", "app:Dockerfile")
     assert "app:Dockerfile" not in {finding.subject for finding in somewhere.findings}
-    assert audited(environment(**target)).status.value == "error"
+    assert audited(environment(**target)).status.value == "inconclusive"
+
+
+# Inspector, of which the emulator knows findings alone
+
+
+@pytest.fixture
+def front(emulator: str) -> Iterator[Front]:
+    with front_of(emulator) as running_front:
+        yield running_front
+
+
+@pytest.fixture
+def watched(front: Front, lasting_tasks: None) -> tuple[Cloud, dict[str, Any]]:
+    """An account whose image is scanned by Inspector, and what Inspector says of its coverage."""
+    cloud = Cloud(front.address)
+    digest = running(cloud)
+    covered = {
+        "resourceId": f"arn:aws:ecr:{REGION}:{cloud.account_id}:repository/orders/{digest}",
+        "resourceType": "AWS_ECR_CONTAINER_IMAGE",
+        "accountId": cloud.account_id,
+        "scanType": "PACKAGE",
+        "scanStatus": {"statusCode": "ACTIVE", "reason": "SUCCESSFUL"},
+        "lastScannedAt": datetime(2026, 1, 1, tzinfo=UTC).timestamp(),
+        "resourceMetadata": {"ecrRepository": {"name": "orders", "scanFrequency": "CONTINUOUS_SCAN"}},
+    }
+    scan = {"imageScanStatus": {"status": "ACTIVE"}, "imageScanFindings": {"enhancedFindings": []}}
+    front.answers |= {
+        "ecr.DescribeImageScanFindings": lambda _: json_answer(scan),
+        "inspector2 POST /coverage/list": lambda _: json_answer({"coveredResources": [covered]}),
+        "inspector2 POST /findings/list": lambda _: json_answer({"findings": []}),
+    }
+    return cloud, covered
+
+
+def inspected(**changes: Any) -> dict[str, Any]:
+    """One finding of Inspector."""
+    package = {"name": "openssl", "version": "3.0.0", "fixedInVersion": "3.0.1"}
+    details = {"vulnerabilityId": "CVE-2026-1", "vulnerablePackages": [package]}
+    told = {"status": "ACTIVE", "severity": "MEDIUM", "title": "CVE-2026-1 - openssl", "exploitAvailable": "NO"}
+    return {**told, "type": "PACKAGE_VULNERABILITY", "packageVulnerabilityDetails": details, **changes}
+
+
+@pytest.mark.proof("pass")
+def test_an_image_that_inspector_watches_and_knows_nothing_grave_of_passes(
+    watched: tuple[Cloud, dict[str, Any]],
+) -> None:
+    item = of_images(watched[0])
+
+    assert (item.status.value, item.best_evidence) == ("pass", Grade.CONTROL_PLANE), item.reason
+
+
+@pytest.mark.parametrize(
+    ("finding", "status", "word"),
+    [
+        (inspected(), "pass", ""),
+        (inspected(epss={"score": 0.4}), "fail", "EPSS 0.40"),
+        (inspected(exploitAvailable="YES"), "fail", "an exploit is public"),
+        (inspected(severity="CRITICAL"), "fail", "critical"),
+        (inspected(severity="CRITICAL", status="SUPPRESSED"), "pass", "1 accepted"),
+    ],
+)
+def test_findings_of_inspector_fail_by_severity_exploit_and_epss(
+    watched: tuple[Cloud, dict[str, Any]], front: Front, finding: dict[str, Any], status: str, word: str
+) -> None:
+    front.answers["inspector2 POST /findings/list"] = lambda _: json_answer({"findings": [finding]})
+
+    item = of_images(watched[0])
+
+    assert item.status.value == status, item.reason
+    assert word in item.findings[0].observed
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "told"),
+    [
+        ({"resourceId": "arn:aws:ecr:::repository/orders/sha256:other"}, "inconclusive", "does not cover it"),
+        (
+            {"scanStatus": {"statusCode": "INACTIVE", "reason": "SCAN_ELIGIBILITY_EXPIRED"}},
+            "inconclusive",
+            "SCAN_ELIGIBILITY_EXPIRED",
+        ),
+        (
+            {
+                "scanStatus": {"statusCode": "INACTIVE", "reason": "SCAN_FREQUENCY_SCAN_ON_PUSH"},
+                "resourceMetadata": {"ecrRepository": {"name": "orders", "scanFrequency": "SCAN_ON_PUSH"}},
+            },
+            "fail",
+            "days ago",
+        ),
+    ],
+)
+def test_what_inspector_does_not_watch_shows_nothing_and_one_old_scan_is_too_old(
+    watched: tuple[Cloud, dict[str, Any]], changes: dict[str, Any], status: str, told: str
+) -> None:
+    cloud, covered = watched
+    covered |= changes
+
+    item = of_images(cloud)
+
+    assert item.status.value == status
+    assert told in item.reason
+
+
+@pytest.mark.proof("error")
+def test_a_denial_of_inspector_names_the_right(watched: tuple[Cloud, dict[str, Any]], front: Front) -> None:
+    denied = json_answer({"__type": "AccessDeniedException", "message": "no"}, status=403)
+    front.answers["inspector2 POST /coverage/list"] = lambda _: denied
+
+    item = of_images(watched[0])
+
+    assert item.status.value == "error"
+    assert "inspector2:ListCoverage" in item.reason
+
+
+# Alerts of GitHub
+
+
+def alert(**changes: Any) -> dict[str, Any]:
+    package = {"ecosystem": "npm", "name": "lodash"}
+    return {
+        "number": 1,
+        "state": "open",
+        "dependency": {"package": package, "manifest_path": "package-lock.json", "scope": "runtime"},
+        "security_advisory": {"ghsa_id": "GHSA-p6mc-m468-83gw", "cve_id": "CVE-2020-8203", "summary": "Pollution"},
+        "security_vulnerability": {"severity": "high", "first_patched_version": {"identifier": "4.17.19"}},
+        **changes,
+    }
+
+
+DEVELOPMENT = {**alert()["dependency"], "scope": "development"}
+MALWARE = {**alert()["security_advisory"], "classification": "malware"}
+
+
+@pytest.mark.parametrize(
+    ("says", "status", "told"),
+    [
+        (Says(body=[]), "pass", "alerts of Dependabot: nothing"),
+        (Says(body=[alert()]), "fail", "acme/orders at GitHub: high, Pollution, fixed in 4.17.19"),
+        (Says(body=[alert(state="dismissed", dismissed_reason="not_used")]), "pass", "dismissed as not_used (1)"),
+        (Says(body=[alert(state="dismissed", dismissed_reason="no_bandwidth")]), "fail", "high, Pollution"),
+        (Says(body=[alert(dependency=DEVELOPMENT)]), "pass", "1 findings of packages for development alone"),
+        (Says(body=[alert(dependency=DEVELOPMENT, security_advisory=MALWARE)]), "fail", "made to do harm"),
+        (Says(403, {"message": "Dependabot alerts are disabled for this repository."}), "pass", "switched off"),
+        (Says(403, {"message": "Resource not accessible by integration"}), "error", "dependabot_alerts: read"),
+    ],
+)
+def test_alerts_of_dependabot_fail_and_pass_nothing_alone(
+    clean: str, checkout: Path, says: Says, status: str, told: str
+) -> None:
+    with saying() as github:
+        github.answer("/repos/acme/orders/dependabot/alerts", says)
+        project = GitHubProject(project="acme/orders", url=github.address, token="a-token")
+        hosted = replace(repository(checkout), github=project)
+        item = audited(environment(artifacts=(artifact(clean),), repositories=(hosted,)))
+        alone = audited(environment(repositories=(hosted,)), check="alerts")
+
+    said = " ".join(f"{finding.observed} {finding.message} {finding.next_step}" for finding in item.findings)
+    assert (item.status.value, told in said) == (status, True), said
+    assert alone.status.value == ("inconclusive" if status == "pass" else status)
+    assert {f.subject for f in item.findings if f.status is FindingStatus.FAIL} <= {
+        "CVE-2020-8203 in pkg:npm/lodash@4.17.15"
+    }
 
 
 @pytest.mark.parametrize(
@@ -400,7 +572,7 @@ def test_only_a_complete_or_continuous_scan_says_anything(answer: dict[str, Any]
     assert check.why_unscanned(IMAGE, answer) == why
 
 
-def test_findings_of_inspector_are_those_that_are_open_one_for_each_package() -> None:
+def test_findings_of_inspector_are_those_that_are_not_closed_one_for_each_package() -> None:
     package = {"name": "openssl", "version": "3.0.0", "fixedInVersion": "3.0.1"}
     other = {"name": "zlib", "version": "1.2", "fixedInVersion": "NotAvailable"}
     details = {"vulnerabilityId": "CVE-2026-1", "vulnerablePackages": [package, other]}
@@ -410,17 +582,24 @@ def test_findings_of_inspector_are_those_that_are_open_one_for_each_package() ->
         *check.enhanced(
             [
                 {**open_one, "packageVulnerabilityDetails": details},
-                {"severity": "CRITICAL", "status": "SUPPRESSED", "packageVulnerabilityDetails": details},
+                {"severity": "CRITICAL", "status": "CLOSED", "packageVulnerabilityDetails": details},
+                {
+                    "severity": "LOW",
+                    "status": "SUPPRESSED",
+                    "packageVulnerabilityDetails": {"vulnerabilityId": "CVE-3"},
+                },
                 {"severity": "UNTRIAGED", "packageVulnerabilityDetails": {"vulnerabilityId": "CVE-2026-2"}},
             ]
         )
     ]
 
-    assert [(one.id, one.level, one.subject, one.fixed_in) for one in found] == [
-        ("CVE-2026-1", "high", "openssl@3.0.0", ("3.0.1",)),
-        ("CVE-2026-1", "high", "zlib@1.2", ()),
-        ("CVE-2026-2", "unknown", "", ()),
+    assert [(one.id, one.level, one.subject, one.fixed_in, one.has_exploit) for one in found] == [
+        ("CVE-2026-1", "medium", "openssl@3.0.0", ("3.0.1",), True),
+        ("CVE-2026-1", "medium", "zlib@1.2", (), True),
+        ("CVE-3", "low", "", (), False),
+        ("CVE-2026-2", "unknown", "", (), False),
     ]
+    assert [one.acceptance is not None for one in found] == [False, False, True, False]
 
 
 # Judging
@@ -447,6 +626,13 @@ def accepted(ids: tuple[str, ...], subjects: tuple[str, ...] = (), days: int | N
         (finding(level="high"), [], {"fail_on": "critical"}, "pass"),
         (finding(level="medium", exploit_probability=0.1), [], {}, "fail"),
         (finding(level="low", exploit_probability=0.9), [], {}, "pass"),
+        (finding(level="medium", exploit_probability=0.1), [], {"fail_on": "critical"}, "fail"),
+        (finding(level="low", has_exploit=True), [], {}, "fail"),
+        (finding(level="low", has_exploit=True), [accepted(("CVE-1",))], {}, "pass"),
+        (finding(id="MAL-2026-1"), [], {"fail_on": "critical"}, "fail"),
+        (finding(is_development=True), [], {}, "pass"),
+        (finding(is_development=True, is_exploited=True), [], {}, "fail"),
+        (finding(is_development=True, tags=("malware",)), [], {}, "fail"),
         (finding(level="low", is_exploited=True), [], {}, "fail"),
         (finding(is_exploited=True), [accepted(("CVE-1",))], {}, "fail"),
         (finding(fixed_in=()), [], {}, "fail"),
@@ -472,6 +658,27 @@ def test_a_finding_matters_by_level_exploit_and_what_excuses_it(
     found = list(judge("scan", [one], "3 packages", statements, VulnerabilityParameters(**parameters), AT))
 
     assert found[-1].status.value == expected
+
+
+def test_one_vulnerability_of_a_package_in_many_places_is_told_once_with_a_bounded_list() -> None:
+    places = [
+        finding(file=f"{number:02}/package-lock.json", level="critical" if number else "high") for number in range(12)
+    ]
+
+    (told,) = judge("scan", places, "3 packages", [], VulnerabilityParameters(), AT)
+
+    assert told.subject == "CVE-1 in pkg:npm/a@1"
+    assert told.observed.startswith("scan: critical, fixed in 2, in 00/package-lock.json, ")
+    assert told.observed.endswith(" and 2 more")
+
+
+def test_what_several_files_of_an_artifact_tell_is_told_once(tmp_path: Path) -> None:
+    (tmp_path / "again.json").write_bytes((DATA / FOUND).read_bytes())
+
+    once = audited(environment(artifacts=(artifact(FOUND),)))
+    twice = audited(environment(artifacts=(artifact(FOUND, str(tmp_path / "again.json")),)))
+
+    assert [each.subject for each in twice.findings] == [each.subject for each in once.findings]
 
 
 SCAN = Scan(origin=Origin(file="r"), covers="dependencies", volume=1, volume_of="packages")
