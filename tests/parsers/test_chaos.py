@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -93,18 +94,20 @@ def test_a_verdict_of_litmus_is_read(verdict: str, status: str, deviated: bool, 
 
 
 def test_a_list_of_litmus_holds_one_experiment_each_and_a_fault_that_was_injected_counts_when_it_failed() -> None:
-    injected = litmus("Fail", history={"targets": [{"name": "orders", "chaosStatus": "reverted"}]})
-    listing = {"apiVersion": "v1", "kind": "List", "items": [litmus("Pass"), injected]}
+    found = chaos.read(recorded("litmus-20240301-list.json"))
 
-    passed, failed = chaos.read(source(json.dumps(listing)))
-
-    assert (passed.faults, failed.faults) == (("pod-delete",), ("pod-delete",))
+    assert [(each.status, each.has_deviated, each.steady_after, each.faults) for each in found] == [
+        ("completed", False, True, ("pod-delete",)),
+        ("completed", True, False, ("pod-network-latency",)),
+        ("unfinished", False, None, ("pod-cpu-hog",)),
+        ("failed", False, None, ()),
+    ]
 
 
 def test_yaml_is_read_and_aliases_are_refused() -> None:
-    text = "apiVersion: litmuschaos.io/v1alpha1\nkind: ChaosResult\nstatus: {experimentStatus: {verdict: Pass}}\n"
+    text = recorded("litmus-20240301.yaml").text()
 
-    assert read(text).status == "completed"
+    assert read(text) == replace(chaos.read(recorded("litmus-20240301-list.json"))[0], origin=read(text).origin)
     with pytest.raises(Malformed, match="aliases"):
         read(f"{text}a: &a [1]\nb: [*a, *a]\n")
 
