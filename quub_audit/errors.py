@@ -39,6 +39,8 @@ class Reportable(QuubAuditError):
         super().__init__(message)
         self.message = message
         self.next_step = next_step
+        self.about = ""
+        """What the finding is about, where several subjects rest on one thing that cannot be read; else the subject."""
 
 
 class Denied(Reportable):

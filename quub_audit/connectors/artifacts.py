@@ -22,7 +22,7 @@ from typing import Any, BinaryIO, TypeVar, cast
 from quub_audit.connectors.base import Ledger, Question, seconds_left
 from quub_audit.connectors.children import Children
 from quub_audit.connectors.found_files import FoundFile, NotRead, find_files, is_packed, open_regular, unpacked
-from quub_audit.errors import Absent, Malformed, Stale
+from quub_audit.errors import Absent, Malformed, Reportable, Stale
 from quub_audit.facts.artifacts import (
     Coverage,
     Dating,
@@ -181,6 +181,15 @@ class ArtifactsConnector:
         self._children.close()
 
     def _reports(
+        self, artifact: Artifact, what: str, read: Callable[[Source], tuple[R, ...]], fresh: Freshness
+    ) -> tuple[R, ...]:
+        try:
+            return self._ask(artifact, what, read, fresh)
+        except Reportable as error:
+            error.about = str(artifact)
+            raise
+
+    def _ask(
         self, artifact: Artifact, what: str, read: Callable[[Source], tuple[R, ...]], fresh: Freshness
     ) -> tuple[R, ...]:
         def find() -> tuple[R, ...]:

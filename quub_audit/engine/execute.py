@@ -257,7 +257,8 @@ class _Coordinator:
     def _tell_if_finished(self, index: int) -> None:
         if self._observer and not self._items[index].open_tasks:
             progress = self._items[index]
-            self._observer.item_finished(self._plan.items[index], tuple(progress.findings), progress.duration_s)
+            planned = self._plan.items[index]
+            self._observer.item_finished(planned, _each_once(progress.findings, planned), progress.duration_s)
 
     def _running(self) -> tuple[str, ...]:
         started = dict.fromkeys(task.item for task in tuple(self._open) if task.started_at)
@@ -270,10 +271,21 @@ class _Coordinator:
                 progress.findings.extend(_stamp(finding, task) for finding in tuple(task.findings))
         return ItemRun(
             planned=self._plan.items[index],
-            findings=tuple(progress.findings),
+            findings=_each_once(progress.findings, self._plan.items[index]),
             duration_s=progress.duration_s,
             unfinished=unfinished if progress.open_tasks else "",
         )
+
+
+def _each_once(findings: Iterable[Finding], planned: PlannedItem) -> tuple[Finding, ...]:
+    """By the order of the item's checks; what kept several of them, or of their subjects, from an answer once."""
+    rank = {entry.check.id: at for at, entry in enumerate(planned.checks)}
+    kept: dict[object, Finding] = {}
+    for finding in sorted(findings, key=lambda each: rank[each.check]):
+        is_repeated = finding.is_undecided or finding.status is FindingStatus.ERROR
+        same = (finding.kind, finding.subject, finding.observed, finding.message) if is_repeated else len(kept)
+        kept.setdefault(same, finding)
+    return tuple(kept.values())
 
 
 def _steps(check: Check) -> tuple[Subjects[Any] | Check, ...]:
@@ -361,7 +373,7 @@ class _OfTrouble(Protocol):
 
 
 def _about(subject: Any, make: _OfTrouble, error: Reportable | Stale) -> Finding:
-    name = str(subject)
+    name = error.about or str(subject)
     message = error.message if name in error.message else f"{name}: {error.message}"
     return make(subject=name, message=message, next_step=error.next_step)
 

@@ -371,6 +371,42 @@ def test_stale_evidence_is_told_and_undecided(plugins: Plugins) -> None:
     assert [(found.kind, found.message) for found in run.items[0].findings] == [("undecided", "e0: of another commit")]
 
 
+def test_what_several_subjects_and_checks_rest_on_is_told_once_and_by_its_own_name(plugins: Plugins) -> None:
+    plugins.add(
+        "resting",
+        """
+        def read(why):
+            error = why
+            error.about = "junit.xml"
+            raise error
+
+        @check("First", each=Endpoint)
+        def first(subject: Endpoint):
+            yield Finding.of(True, subject=str(subject), observed="x", expected="x")
+            read(Denied("junit.xml: cannot be read"))
+
+        @check("Second", each=Endpoint)
+        def second(subject: Endpoint):
+            yield Finding.of(True, subject=str(subject), observed="x", expected="x")
+            read(Denied("junit.xml: cannot be read"))
+
+        @check("Third", each=Endpoint)
+        def third(subject: Endpoint):
+            read(Stale("junit.xml: is old"))
+        """,
+    )
+
+    run = plugins.run(plugins.plan("resting", endpoints=2))
+
+    assert sorted(findings_of(run)) == [
+        ("error", "junit.xml"),
+        *[("pass", "e0")] * 2,
+        *[("pass", "e1")] * 2,
+        ("warning", "junit.xml"),
+    ]
+    assert {each.check for each in run.items[0].findings if each.kind == "error"} == {"custom.group.resting/first"}
+
+
 def test_parameters_come_from_the_checklist_and_else_from_the_model(plugins: Plugins) -> None:
     plugins.add(
         "wanting",

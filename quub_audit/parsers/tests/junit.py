@@ -72,7 +72,7 @@ def _read(source: Source) -> tuple[TestReport, ...]:
 
 
 def _packages_run_again(cases: Sequence[TestCase]) -> frozenset[str]:
-    """Packages of Go in which failed tests alone were run again, as gotestsum does it: each other one stands there once.
+    """Packages of Go in which failed tests alone were run again, as gotestsum does it: each other one is there once.
 
     `go test -count` runs every test as often, and one of them that fails makes the whole run fail, whatever the others
     do. Subtests may have any name, and examples are run once in any case: neither tells the two apart.
