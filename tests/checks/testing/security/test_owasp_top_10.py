@@ -42,11 +42,12 @@ from quub_audit.facts.artifacts import Acceptance, Origin, Scan, ScanFinding, Te
 from quub_audit.facts.http import Cookie, HttpAnswer
 from quub_audit.facts.tls import TlsScan
 from quub_audit.facts.web import WebExposure, WebSurface
-from quub_audit.model.environment import Artifact, Endpoint, Environment, Purpose
+from quub_audit.model.environment import Artifact, Endpoint, Environment, GitHubProject, Purpose, Repository
 from quub_audit.model.finding import Finding
 from quub_audit.model.result import ItemResult
 from quub_audit.model.status import FindingStatus, Grade, Status
 from quub_audit.testing import audit_item
+from tests.connectors.identity.saying import Says, saying
 from tests.worlds.shopfront import HARDENED, HTML, TEXT, good, page, shop
 from tests.worlds.web import Names, Script, answer, closed_port, endpoint_at, serve
 
@@ -77,6 +78,10 @@ def test_an_edition_has_ten_categories_and_no_weakness_stands_in_two(edition: Ed
     assert [category.id for category in categories] == [f"A{number:02}" for number in range(1, 11)]
     assert len(cwes) == len(set(cwes))
     assert all(category.shown_by and category.wanted for category in categories)
+
+
+def test_categories_of_2021_have_as_many_weaknesses_as_owasp_counts_on_their_pages() -> None:
+    assert [len(category.cwes) for category in CATEGORIES["2021"]] == [34, 29, 33, 40, 20, 3, 22, 10, 4, 1]
 
 
 @pytest.mark.parametrize(
@@ -255,7 +260,7 @@ def test_a_category_without_evidence_is_named_with_what_would_show_it() -> None:
 
     assert len(rows) == 10
     assert rows["A01:2025 Broken Access Control"].status is PASS
-    assert rows["A06:2025 Insecure Design"].status is WARNING
+    assert rows["A06:2025 Insecure Design"].is_undecided
     assert rows["A06:2025 Insecure Design"].expected == "tests tagged @owasp:A06"
 
 
@@ -468,11 +473,21 @@ def artifacts(tmp_path: Path) -> tuple[Artifact, ...]:
     )
 
 
-def audit(*artifacts: Artifact, endpoints: tuple[Endpoint, ...] = (), **asked: Any) -> ItemResult:
+def audit(
+    *artifacts: Artifact,
+    endpoints: tuple[Endpoint, ...] = (),
+    repositories: tuple[Repository, ...] = (),
+    **asked: Any,
+) -> ItemResult:
     environment = Environment(
-        service="orders", name="production", stage="production", endpoints=endpoints, artifacts=artifacts
+        service="orders",
+        name="production",
+        stage="production",
+        endpoints=endpoints,
+        repositories=repositories,
+        artifacts=artifacts,
     )
-    return audit_item(ITEM, environment, min_evidence=Grade.ARTIFACT, at_least=10, commit=COMMIT, **asked)
+    return audit_item(ITEM, environment, min_evidence=Grade.ARTIFACT, commit=COMMIT, **asked)
 
 
 def subjects(result: ItemResult, status: FindingStatus) -> set[str]:
@@ -494,7 +509,82 @@ def test_categories_without_evidence_are_named(artifacts: tuple[Artifact, ...]) 
     result = audit(*artifacts[:2])
 
     assert result.status is Status.INCONCLUSIVE
-    assert subjects(result, WARNING) == {"A06:2025 Insecure Design"}
+    assert {finding.subject for finding in result.findings if finding.is_undecided} == {"A06:2025 Insecure Design"}
+    assert len(subjects(result, PASS)) == 7
+
+
+@pytest.mark.proof("inconclusive")
+def test_a_declared_scan_that_looked_at_nothing_holds_back_the_pass(
+    names: Names, tmp_path: Path, artifacts: tuple[Artifact, ...]
+) -> None:
+    empty = json.dumps({"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "CodeQL"}}, "results": []}]})
+    with serving(names, shop(good())) as endpoint:
+        result = audit(*artifacts, written(tmp_path, "empty.sarif", "code-scan", empty), endpoints=(endpoint,))
+
+    assert result.status is Status.INCONCLUSIVE
+    assert {finding.subject for finding in result.findings if finding.is_undecided} == {"empty.sarif"}
+
+
+@pytest.mark.parametrize(
+    ("analyses", "told", "status"),
+    [
+        (Says(body=[{"id": 8, "commit_sha": COMMIT, "created_at": "2026-11-20T10:00:00Z"}]), "", Status.PASS),
+        (
+            Says(body=[{"id": 8, "commit_sha": "d" * 40, "created_at": "2026-11-20T10:00:00Z"}]),
+            "there is no analysis of the audited commit: the newest is of dddddddddddd",
+            Status.INCONCLUSIVE,
+        ),
+        (
+            Says(body=[{"id": 8, "commit_sha": COMMIT, "created_at": "2026-10-01T10:00:00Z"}]),
+            "the analysis of CodeQL is 54 days old",
+            Status.INCONCLUSIVE,
+        ),
+        (
+            Says(404, {"message": "no analysis found"}),
+            "there is no analysis of the audited commit: there never was one",
+            Status.INCONCLUSIVE,
+        ),
+        (
+            Says(403, {"message": "Advanced Security must be enabled for this repository to use code scanning."}),
+            "code scanning is switched off",
+            Status.INCONCLUSIVE,
+        ),
+        (Says(403, {"message": "Resource not accessible by integration"}), "code_scanning_alerts", Status.ERROR),
+    ],
+)
+def test_analyses_at_github_show_categories_where_they_are_of_the_commit_and_fresh(
+    names: Names, tmp_path: Path, artifacts: tuple[Artifact, ...], analyses: Says, told: str, status: Status
+) -> None:
+    with saying() as github, serving(names, shop(good())) as endpoint:
+        base = "/repos/acme/orders/code-scanning"
+        github.answer(f"{base}/analyses", analyses)
+        github.answer(f"{base}/analyses/8", Says(body=sarif().encode()))
+        github.answer(f"{base}/alerts", Says(body=[]))
+        project = GitHubProject(project="acme/orders", url=github.address, token="a-token")
+        hosted = Repository(name="app", path=str(tmp_path), github=project)
+        result = audit(*artifacts[1:], endpoints=(endpoint,), repositories=(hosted,), at=NOW)
+
+    said = " ".join(f"{finding.observed} {finding.message}{finding.next_step}" for finding in result.findings)
+    assert (result.status, told in said) == (status, True), said
+
+
+def test_an_open_alert_at_github_fails_and_one_that_was_dismissed_does_not(tmp_path: Path) -> None:
+    document = json.loads(sarif("error", "error"))
+    for number, one in enumerate(document["runs"][0]["results"], start=1):
+        one |= {"properties": {"github/alertNumber": number}, "ruleId": f"r{(89, 22)[number - 1]}"}
+    with saying() as github:
+        base = "/repos/acme/orders/code-scanning"
+        row = {"id": 8, "commit_sha": COMMIT, "created_at": "2026-11-20T10:00:00Z", "tool": {"name": "CodeQL"}}
+        github.answer(f"{base}/analyses", Says(body=[row]))
+        github.answer(f"{base}/analyses/8", Says(body=document))
+        github.answer(f"{base}/alerts", Says(body=[{"number": 2, "dismissed_reason": "false positive"}]))
+        hosted = Repository(
+            name="app", path=str(tmp_path), github=GitHubProject(project="acme/orders", url=github.address)
+        )
+        result = audit(repositories=(hosted,), at=NOW)
+
+    assert result.status is Status.FAIL
+    assert subjects(result, FAIL) == {"A05:2025 Injection, acme/orders at GitHub"}
 
 
 @pytest.mark.proof("inconclusive")
