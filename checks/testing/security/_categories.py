@@ -17,7 +17,7 @@ Source = Literal["tests", "code", "attacks", "watching", "dependencies", "infras
 
 WORDS: Mapping[Source, str] = {
     "tests": "tests tagged @owasp:{id}",
-    "code": "a code-scan whose rules name its CWEs",
+    "code": "a code-scan, or an analysis at GitHub, whose rules name its CWEs",
     "attacks": "an active, authenticated dynamic-scan",
     "watching": "a dynamic-scan",
     "dependencies": "a dependency-scan",

@@ -2,9 +2,9 @@
 
 Pass          every category of `edition` is shown by a scan, by tests tagged for it, or live; none has an open finding that is high or critical, a failed test, or a grave fault on a declared endpoint
 Fail          a scan has an open finding, high or critical, of at least medium confidence; a tagged test failed; an endpoint serves a stack, a listing, a path such as /.git or /actuator, a session's cookie without Secure or HttpOnly, a page without Content-Security-Policy, nosniff or frame-ancestors, or lets any origin read it with credentials; TLS below 1.2, or a chain that is not trusted
-Inconclusive  a category without evidence, which is named; an artifact is missing, stale or of another commit; no artifact is declared
-Error         a report that cannot be read, that looked at nothing or says itself that it did not look at all; an endpoint or Prometheus that does not answer
-Needs         artifacts of purpose `code-scan` (SARIF whose rules name CWEs), `dynamic-scan` (ZAP), `dependency-scan`; tests tagged `@owasp:A01`, `@cwe:639` or with a word such as `@idor`; endpoints; Prometheus. A dynamic scan counts from `min_urls` on, and for injection where it attacked and saw a page of `authenticated_paths`
+Inconclusive  a category without evidence, which is named with what would count; an artifact is missing, stale or of another commit, looked at nothing, or says itself that it did not look at all; no artifact is declared
+Error         a report that cannot be read; an endpoint or Prometheus that does not answer; GitHub denies its analyses
+Needs         artifacts of purpose `code-scan` (SARIF whose rules name CWEs), `dynamic-scan` (ZAP), `dependency-scan`; analyses of the audited commit at GitHub (`repositories[].github` with code_scanning_alerts: read) count as a `code-scan`, and what was dismissed there is accepted; tests tagged `@owasp:A01`, `@cwe:639` or with a word such as `@idor`; endpoints; Prometheus. A dynamic scan counts from `min_urls` on, and for injection where it attacked and saw a page of `authenticated_paths`
 Source        OWASP Top 10:2025 and 2021 with their lists of mapped CWEs; OWASP ASVS 5.0, chapters 3.3, 3.4, 12 and 13.4
 
 Only GET, HEAD and OPTIONS are sent. A clean category says that somebody looked, not that nothing is there.
@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
 
@@ -48,15 +48,18 @@ from quub_audit.sdk import (
     Artifact,
     Artifacts,
     Clock,
+    CodeScanning,
     Endpoint,
     Environment,
     Finding,
     FindingStatus,
     Freshness,
     Grade,
+    Hosting,
     Http,
     Parameters,
     Prometheus,
+    Repository,
     Scan,
     ScanFinding,
     TestCase,
@@ -109,6 +112,7 @@ class Look:
 def categories(
     subject: Environment,
     artifacts: Artifacts,
+    hosting: Hosting,
     http: Http,
     tls: Tls,
     web: WebAssets,
@@ -125,6 +129,8 @@ def categories(
         elif artifact.purpose in TESTS:
             cases = cases_of(artifact, artifacts, wanted)
             looks.append(look_at_tests(artifact.name, cases, wanted.categories))
+    for repository in subject.repositories:
+        looks += look_at_hosted(hosting.code_scanning(repository), clock.now(), wanted)
     for endpoint in subject.endpoints:
         looks.append(_look_at_answers(endpoint, http, web, wanted))
         looks.append(_look_at_tls(endpoint, http, tls, wanted))
@@ -139,6 +145,13 @@ def scans(subject: Artifact, artifacts: Artifacts, clock: Clock, wanted: TopTenP
     """Says only what is wrong: what is clean is told by category."""
     for scan in artifacts.scans(subject, fresh=wanted.fresh):
         yield from look_at_scan(subject.name, scan, clock.now(), wanted).findings
+
+
+@check("Analyses at GitHub have nothing grave open", each=Repository)
+def hosted(subject: Repository, hosting: Hosting, clock: Clock, wanted: TopTenParameters) -> Iterator[Finding]:
+    """Says only what is wrong, and why analyses do not count."""
+    for look in look_at_hosted(hosting.code_scanning(subject), clock.now(), wanted):
+        yield from look.findings
 
 
 @check("Tests of a category do not fail", each=artifacts_for("unit-tests", "integration-tests", "end-to-end-tests"))
@@ -215,7 +228,7 @@ def look_at_scan(artifact: str, scan: Scan, now: datetime, wanted: TopTenParamet
     if scan.unread or not scan.volume:
         what = f"could not look at {cut(scan.unread)}" if scan.unread else "does not say what it looked at"
         findings.append(
-            Finding.error(subject=artifact, message=f"{named} {what}", next_step="mend that, and run it again")
+            Finding.undecided(subject=artifact, message=f"{named} {what}", next_step="mend that, and run it again")
         )
         return Look(findings=tuple(findings))
     if why_not:
@@ -224,6 +237,33 @@ def look_at_scan(artifact: str, scan: Scan, now: datetime, wanted: TopTenParamet
     words = f"{named}, {scan.volume} {scan.volume_of}" + (f", {accepted} accepted" if accepted else "")
     clean = [(category, words) for category in shown if str(category) not in by_category]
     return Look(shown=tuple(clean), findings=tuple(findings))
+
+
+def look_at_hosted(found: CodeScanning | None, now: datetime, wanted: TopTenParameters) -> Iterator[Look]:
+    """What analyses at the host show, where they are of the audited commit and fresh.
+
+    Nobody declared them as evidence, so that those which show nothing are told and hold nothing back: a category that
+    nothing else shows does.
+    """
+    if found is None:
+        return
+    where = f"{found.project} at GitHub"
+    if not found.scans:
+        why = "code scanning is switched off"
+        if found.is_enabled:
+            newest = f"the newest is of {found.newest_commit[:12]}" if found.newest_commit else "there never was one"
+            why = f"there is no analysis of the audited commit: {newest}"
+        yield Look(findings=(Finding.warning(subject=where, observed=why),))
+    for scan in found.scans:
+        made_at = scan.origin.produced_at
+        if made_at is None or now - made_at > timedelta(days=wanted.max_age_days):
+            age = f"{(now - made_at).days} days old" if made_at else "of no date"
+            told = f"the analysis of {scan.origin.tool} is {age}"
+            expected = f"{wanted.max_age_days:g} days or less"
+            yield Look(findings=(Finding.warning(subject=where, observed=told, expected=expected),))
+            continue
+        look = look_at_scan(where, scan, now, wanted)
+        yield replace(look, findings=tuple(replace(each, is_undecided=False) for each in look.findings))
 
 
 def is_open(finding: ScanFinding, now: datetime) -> bool:
@@ -354,7 +394,7 @@ def look_at_alerts(server: str, rules: int, managers: Sequence[str], categories:
 
 
 def judge_categories(categories: Sequence[Category], looks: Sequence[Look]) -> Iterator[Finding]:
-    """A pass for each category that something shows and nothing contradicts, a warning for each without evidence."""
+    """A pass for each category that something shows and nothing contradicts; one without evidence is undecided."""
     failing = {
         finding.subject.partition(", ")[0]
         for look in looks
@@ -368,4 +408,9 @@ def judge_categories(categories: Sequence[Category], looks: Sequence[Look]) -> I
         if words:
             yield Finding.of(True, subject=str(category), observed=cut(words), expected=NOTHING_OPEN)
         else:
-            yield Finding.warning(subject=str(category), observed="no evidence", expected=category.wanted)
+            yield Finding.undecided(
+                subject=str(category),
+                observed="no evidence",
+                expected=category.wanted,
+                next_step=f"have the pipeline keep, or declare: {category.wanted}",
+            )
