@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import Field
 
-from quub_audit.sdk import Artifacts, Environment, Finding, FindingStatus, Freshness, Parameters, TestCase, cut
+from quub_audit.sdk import Artifact, Artifacts, Environment, Finding, Freshness, Parameters, TestCase, cut
 
 
 class ResultParameters(Parameters):
@@ -22,9 +22,31 @@ class ResultParameters(Parameters):
         return Freshness(max_age_days=self.max_age_days)
 
 
-def has_results(environment: Environment, purposes: Sequence[str]) -> bool:
-    """Whether an artifact serves one of `purposes`."""
-    return any(artifact.purpose in purposes for artifact in environment.artifacts)
+def unshown(
+    environment: Environment, artifacts: Artifacts, purposes: Sequence[str], fresh: Freshness
+) -> Iterator[Finding]:
+    """That no artifact serves one of `purposes`, or which of them hold no test. Raises as `Artifacts`."""
+    yield from undeclared(environment, purposes)
+    for artifact in environment.artifacts:
+        if artifact.purpose in purposes and not any(each.cases for each in artifacts.tests(artifact, fresh=fresh)):
+            yield no_test(artifact)
+
+
+def undeclared(environment: Environment, purposes: Sequence[str]) -> Iterator[Finding]:
+    """That no artifact serves one of `purposes`; nothing where one does."""
+    if not any(artifact.purpose in purposes for artifact in environment.artifacts):
+        yield Finding.undecided(
+            subject=str(environment),
+            observed=f"no artifact of purpose {' or '.join(purposes)} is declared",
+            next_step="declare what the pipeline keeps under `artifacts:` of environments.yaml",
+        )
+
+
+def no_test(artifact: Artifact) -> Finding:
+    """Of an artifact whose results hold nothing at all."""
+    return Finding.undecided(
+        subject=artifact.name, observed="its results hold no test", next_step="look why the runner found none"
+    )
 
 
 def cases_of(
@@ -72,13 +94,6 @@ def by_scenario(
     """The cases about each of `scenarios`; by its tag alone where there is no pattern of that name."""
     never = re.compile(r"(?!)")
     return {name: [case for case in cases if is_about(case, name, patterns.get(name, never))] for name in scenarios}
-
-
-def as_warning(finding: Finding, expected: str) -> Finding:
-    """A pass that shows too little by itself, told without counting; anything else as it is."""
-    if finding.status is not FindingStatus.PASS:
-        return finding
-    return Finding.warning(subject=finding.subject, observed=finding.observed, expected=expected)
 
 
 def named(case: TestCase) -> str:

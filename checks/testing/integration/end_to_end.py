@@ -2,7 +2,7 @@
 
 Pass          each declared flow has a test that names it by the tag `@flow:ID`, that was run and passed, and none that failed
 Fail          a flow has no test, only tests that were not run, or one that failed; any end-to-end test failed; more than `max_flaky` of them passed only on a retry
-Inconclusive  no flow is declared under `testing:`; no artifact `end-to-end-tests` is, or it is missing, stale, of another commit or empty
+Inconclusive  no flow is declared under `testing:`; no artifact `end-to-end-tests` is, or one is missing, stale, of another commit or empty
 Error         results cannot be read, or CI denies them
 Needs         artifacts of purpose `end-to-end-tests` (JUnit XML, Playwright JSON), whose tests carry `@flow:ID` in their titles, tags or properties; `testing.flows`
 Source        the guide, Testing. That the tests drive a deployed stack and not a mock is not seen from results
@@ -18,10 +18,10 @@ from quub_audit.checks.testing.integration._results import (
     ResultParameters,
     cases_of,
     counted,
-    has_results,
     judge_cases,
     named,
     split,
+    unshown,
 )
 from quub_audit.sdk import Artifact, Artifacts, Environment, Finding, Flow, TestCase, artifacts_for, check, cut
 
@@ -38,15 +38,11 @@ class FlowParameters(ResultParameters):
 @check("Every declared flow was tested, and works", each=Flow)
 def flow(subject: Flow, artifacts: Artifacts, environment: Environment, wanted: FlowParameters) -> Iterator[Finding]:
     """By the tag `flow:ID`, over the results of all artifacts."""
-    expected = f"a test tagged @flow:{subject.id} passed, and none failed"
-    if not has_results(environment, PURPOSES):
-        observed = "no artifact of purpose end-to-end-tests is declared"
-        yield Finding.warning(subject=subject.id, observed=observed, expected=expected)
-        return
+    yield from unshown(environment, artifacts, PURPOSES, wanted.fresh)
     cases = cases_of(environment, artifacts, PURPOSES, wanted.fresh)
     if cases:
         tagged = [case for case in cases if f"flow:{subject.id}" in case.tags]
-        yield judge_cases(subject.id, tagged, expected=expected)
+        yield judge_cases(subject.id, tagged, expected=f"a test tagged @flow:{subject.id} passed, and none failed")
 
 
 @check("No end-to-end test fails, and few need a retry", each=artifacts_for("end-to-end-tests"))
@@ -57,10 +53,10 @@ def suite(
     cases = [case for report in artifacts.tests(subject, fresh=wanted.fresh) for case in report.cases]
     yield from judge_suite(subject.name, cases, wanted.max_flaky)
     if not environment.testing.flows:
-        yield Finding.warning(
-            subject=subject.name,
+        yield Finding.undecided(
+            subject=str(environment),
             observed=f"{counted(len(cases))}, and no flow is declared",
-            expected="the flows that have to be tested, under `testing:`",
+            next_step="declare the flows that users take under `testing:` of environments.yaml",
         )
 
 

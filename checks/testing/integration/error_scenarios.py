@@ -1,32 +1,32 @@
 """What goes wrong at the other end is tested: refusals, failures, time-outs, broken answers; and no error is swallowed.
 
-Pass          each of `scenarios` has a test that was run and passed, and none that failed
-Fail          a scenario has no test, only tests that were not run, or one that failed; code of a critical path catches every error and does nothing with it
-Inconclusive  no artifact of unit, integration or end-to-end tests is declared; one is missing, stale, of another commit or empty
-Error         results cannot be read, or CI denies them; the checkout is not there
-Needs         artifacts of purpose `unit-tests`, `integration-tests` or `end-to-end-tests` whose tests say what they are about, by the tag `@scenario:NAME` or by their names (`returns 429`, `times out`); a checkout; `testing.critical_paths`
+Pass          each of `scenarios` has a test that was run and passed, and none that failed; where coverage is declared, `min_handlers_percent` of the lines that handle errors ran
+Fail          a scenario has no test, only tests that were not run, or one that failed; fewer lines of handlers ran, those in no report among them; code of a critical path catches every error and does nothing with it
+Inconclusive  no artifact of unit, integration or end-to-end tests is declared; one is missing, stale, of another commit or empty, or none holds a test; the declared coverage is, or it does not name lines of files that handle errors (Istanbul's summary)
+Error         results or coverage cannot be read, or CI denies them; the checkout is not there
+Needs         artifacts of purpose `unit-tests`, `integration-tests` or `end-to-end-tests` whose tests say what they are about, by the tag `@scenario:NAME` or by their names (`returns 429`, `times out`), and of purpose `coverage`; a checkout; `testing.critical_paths`
 Source        the guide, Testing; OWASP ASVS 5.0, v5.0.0-16.5.1 to -16.5.3; OWASP Top 10:2025, A10
 
-Handlers that catch everything and do nothing are warned of outside of critical paths, in JavaScript, TypeScript, Python and Java. A name says what a test is meant to show, not that it would notice.
+Handlers are `catch`, `except` and functions given to `.catch()`, in JavaScript, TypeScript, Python and Java; those that catch everything and do nothing are warned of outside of critical paths. What stands on one line with its `try` cannot be told from it by lines, and is left out; Go, whose profile has blocks and no handlers, too. A name says what a test is meant to show, not that it would notice.
 """  # noqa: E501  each line is a paragraph of the page
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from quub_audit.checks.testing.integration._results import (
-    ResultParameters,
-    by_scenario,
-    cases_of,
-    has_results,
-    judge_cases,
-)
+from pydantic import Field
+
+from quub_audit.checks.testing.integration._results import by_scenario, cases_of, judge_cases, unshown
+from quub_audit.checks.testing.unit._code import Code, CodeParameters, artifacts_about, code_of
+from quub_audit.checks.testing.unit._measured import Measured, Share, measure
 from quub_audit.sdk import (
     Artifacts,
     Environment,
     Finding,
     Grade,
+    Location,
     Match,
     Pattern,
     Repositories,
@@ -40,8 +40,14 @@ PURPOSES = ("unit-tests", "integration-tests", "end-to-end-tests")
 
 
 def _words(text: str) -> re.Pattern[str]:
-    # An underscore is a letter to \b, and names of tests are full of them.
-    return re.compile(rf"(?<![a-zA-Z0-9])(?:{text})(?![a-zA-Z0-9])", re.I)
+    # An underscore is a letter to \b, and names of tests are full of them. `500 ms` is no status, nor is `400 rows`.
+    return re.compile(
+        rf"(?<![a-zA-Z0-9])(?<![0-9][.,])(?:{text})(?![a-zA-Z0-9%])"
+        r"(?!(?<=[0-9])[ _-]?(?:m?s|msecs?|milliseconds?|secs?|seconds?|minutes?|[kmg]i?b|bytes|times)(?![a-zA-Z]))"
+        r"(?!(?<=00)[ _-](?:accounts|characters|chars|customers|entries|events|items|lines|messages|orders|records"
+        r"|rows|tests|trades|transactions|users|withdrawals)(?![a-zA-Z]))",
+        re.I,
+    )
 
 
 SCENARIOS: Mapping[str, re.Pattern[str]] = {
@@ -98,23 +104,123 @@ HANDLERS = (
 """Handlers that catch every error and do nothing with it."""
 
 
-class ErrorParameters(ResultParameters):
+CATCHES = (
+    Pattern(
+        name="catch",
+        languages=("javascript", "typescript", "tsx"),
+        rule=r"""
+            any:
+              - kind: catch_clause
+              - any: [{kind: arrow_function}, {kind: function_expression}]
+                inside: {kind: arguments, inside: {kind: call_expression, has: {field: function, regex: '\.catch$'}}}
+        """,
+    ),
+    Pattern(name="catch", languages=("java",), rule="kind: catch_clause"),
+    Pattern(name="catch", languages=("python",), rule="kind: except_clause"),
+    Pattern(name="try", languages=("javascript", "typescript", "tsx"), rule="kind: try_statement"),
+    Pattern(name="try", languages=("java",), rule="any: [{kind: try_statement}, {kind: try_with_resources_statement}]"),
+)
+"""Handlers of errors, and the beginnings of what they are for."""
+
+
+class ErrorParameters(CodeParameters):
     """What the checklist may set under `with:`."""
 
     scenarios: tuple[str, ...] = tuple(SCENARIOS)
     """What has to be tested. Others than those that are known by the names of tests are known by the tag alone."""
 
+    min_handlers_percent: float = Field(default=80, ge=0, le=100)
+    """Percent of the lines in handlers of errors that have to run at least. House rule."""
+
 
 @check("Every scenario of failure was tested, and is handled", each=Environment, grade=Grade.ARTIFACT)
 def scenarios(subject: Environment, artifacts: Artifacts, wanted: ErrorParameters) -> Iterator[Finding]:
     """One finding a scenario, over the results of all artifacts."""
-    if not has_results(subject, PURPOSES):
-        observed = "no artifact with results of tests is declared"
-        yield Finding.warning(subject=str(subject), observed=observed, expected=cut(wanted.scenarios))
-        return
+    yield from unshown(subject, artifacts, PURPOSES, wanted.fresh)
     cases = cases_of(subject, artifacts, PURPOSES, wanted.fresh)
     for name, found in by_scenario(cases, wanted.scenarios, SCENARIOS).items() if cases else ():
         yield judge_cases(name, found, expected=f"a test about {name} passed, and none failed")
+
+
+@check("Handlers of errors were run by tests", each=Repository, grade=Grade.ARTIFACT)
+def coverage(
+    subject: Repository,
+    repositories: Repositories,
+    artifacts: Artifacts,
+    environment: Environment,
+    wanted: ErrorParameters,
+) -> Iterator[Finding]:
+    """One finding for the handlers of a repository whose coverage is declared."""
+    declared = artifacts_about(subject, "coverage", environment)
+    if not declared:
+        return
+    reports = [report for each in declared for report in artifacts.coverage(each, fresh=wanted.fresh)]
+    code = code_of(subject, repositories, wanted.exclude)
+    found = repositories.search(subject, patterns=CATCHES)
+    yield from judge_handled(handled(found.matches, code, measure(reports, code)), subject.name, wanted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handled:
+    """What ran of the handlers of a repository."""
+
+    lines: Share
+    missed: Sequence[Location]
+    """Handlers of which no line ran."""
+    unnamed: Sequence[str]
+    """Files with handlers of which reports count lines, and do not name them."""
+
+
+def handled(matches: Sequence[Match], code: Code, measured: Measured) -> Handled:
+    """Compare the lines of handlers with those that ran; none of a file that no report speaks of did."""
+    tries = {(match.location.file, match.location.line) for match in matches if match.pattern == "try"}
+    by_file: dict[str, dict[Location, set[int]]] = {}
+    for match in matches:
+        at = match.location
+        if match.pattern == "catch" and at.file in code.sources:
+            by_file.setdefault(at.file, {})[at] = set(_lines_of(match, has_try=(at.file, at.line) in tries))
+    covered, every, missed, unnamed = 0, 0, list[Location](), list[str]()
+    for path, handlers in by_file.items():
+        file = measured.files.get(path)
+        if file is not None and file.lines and not (file.covered or file.missed):
+            unnamed.append(path)
+            continue
+        ran = {line for first, last in file.covered for line in range(first, last + 1)} if file else set[int]()
+        known = {line for first, last in file.missed for line in range(first, last + 1)} | ran if file else None
+        own = set[int]().union(*handlers.values())
+        every += len(own if known is None else own & known)
+        covered += len(own & ran)
+        missed += [
+            at for at, lines in handlers.items() if (lines if known is None else lines & known) and not lines & ran
+        ]
+    return Handled(lines=Share(covered=covered, all=every), missed=missed, unnamed=unnamed)
+
+
+def _lines_of(match: Match, *, has_try: bool) -> Iterator[int]:
+    """Lines that run when the handler does. Its first one is its head, unless all of it stands there."""
+    first, rest = match.location.line or 0, match.text.splitlines()[1:]
+    yield from (at for at, line in enumerate(rest, start=first + 1) if re.search(r"\w", line))
+    if not rest and match.text.startswith("catch") and not has_try:
+        yield first
+
+
+def judge_handled(found: Handled, repository: str, wanted: ErrorParameters) -> Iterator[Finding]:
+    """A pass where enough ran; nothing where there is no handler."""
+    if found.unnamed:
+        yield Finding.undecided(
+            subject=repository,
+            observed=f"coverage names no lines of {cut(found.unnamed)}, which handle errors",
+            next_step="declare a report that names lines: coverage-final.json, LCOV, Cobertura, JaCoCo",
+        )
+    if found.lines.all:
+        never = f"; never {cut(found.missed)}" if found.missed else ""
+        yield Finding.of(
+            100 * found.lines.covered >= wanted.min_handlers_percent * found.lines.all,
+            subject=f"{repository}: handlers",
+            observed=f"{found.lines} of the lines of handlers ran{never}",
+            expected=f"{wanted.min_handlers_percent:g}% or more",
+            location=next(iter(found.missed), None),
+        )
 
 
 @check("No error is swallowed on a critical path", each=Repository)

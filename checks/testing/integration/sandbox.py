@@ -2,7 +2,7 @@
 
 Pass          of an artifact `integration-tests`, `min_tests` tests or more were run, none failed, no more than `max_skipped` were left out, they took as long as a network takes, and a property of the results names the sandbox
 Fail          a test failed; all or too many were skipped (as they are where the key is missing), too few were run, they ended faster than any network answers, or a property names production
-Inconclusive  no artifact `integration-tests` is declared; it is missing, stale or of another commit; it holds no test; no property says against which host the tests ran
+Inconclusive  no artifact `integration-tests` is declared; one is missing, stale, of another commit or holds no test; fewer than `min_tests` of them say by a property that they ran against the sandbox, or none says how long it took
 Error         results cannot be read, or CI denies them; the declared sandbox does not answer over TLS that can be trusted
 Needs         artifacts of purpose `integration-tests` whose results hold a property with the address that was tested, such as `base_url` (pytest: `record_testsuite_property`); `quub.sandbox_url`, which is asked once by GET and proves nothing by itself
 Source        the guide, Testing. A suite that skips itself without a key is green, which is why skipped tests count
@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from quub_audit.checks.testing.integration._results import ResultParameters, counted, named, split
+from quub_audit.checks.testing.integration._results import ResultParameters, counted, named, no_test, split
+from quub_audit.checks.testing.unit.api_mocks import PRODUCTION_HOSTS, production_hosts
 from quub_audit.sdk import (
     Artifact,
     Artifacts,
@@ -29,8 +29,6 @@ from quub_audit.sdk import (
     check,
     cut,
 )
-
-PURPOSE = "integration-tests"
 
 _HOST = re.compile(
     r"(?:(?:https?|wss?)://)?(?:[^/\s@]*@)?([a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9-]+)+)(?::\d+)?(?:[/?#]\S*)?",
@@ -53,6 +51,9 @@ class SandboxParameters(ResultParameters):
     sandbox_hosts: tuple[str, ...] = ("api-sandbox.quub.fi", "ws-sandbox.quub.fi")
     """Hosts of the sandbox, beside that of `quub.sandbox_url`."""
 
+    production_hosts: tuple[str, ...] = PRODUCTION_HOSTS
+    """Hosts of Quub's production, beside those that production declares. The guide."""
+
 
 @check("Integration tests ran against the sandbox, and passed", each=artifacts_for("integration-tests"))
 def suite(
@@ -61,17 +62,14 @@ def suite(
     """One judgement of all results of the artifact."""
     reports = artifacts.tests(subject, fresh=wanted.fresh)
     cases = [case for report in reports for case in report.cases]
-    if not cases and sum(each.purpose == PURPOSE for each in environment.artifacts) > 1:
-        yield Finding.error(
-            subject=subject.name,
-            message=f"{subject.name}: the results hold no test, so that the others may be a part",
-            next_step="look why the runner found none",
-        )
+    if not cases:
+        yield no_test(subject)
         return
     sandbox = {host.lower() for host in wanted.sandbox_hosts}
     if environment.quub is not None and environment.quub.sandbox is not None:
         sandbox.add(environment.quub.sandbox.host.lower())
-    yield from judge(subject.name, cases, sandbox, production_hosts(environment) - sandbox, wanted)
+    production = set(production_hosts(environment, wanted.production_hosts))
+    yield from judge(subject.name, cases, sandbox, production - sandbox, wanted)
 
 
 @check("The sandbox answers over TLS that can be trusted", each=Quub)
@@ -89,17 +87,6 @@ def probe(subject: Quub, http: Http) -> Iterator[Finding]:
         )
 
 
-def production_hosts(environment: Environment) -> set[str]:
-    """Hosts of Quub that environments of stage production use."""
-    return {
-        (urlsplit(url).hostname or "").lower()
-        for each in (environment, *environment.siblings)
-        if each.stage == "production" and each.quub is not None
-        for url in (each.quub.api_url, each.quub.ws_url)
-        if url
-    }
-
-
 def hosts_in(cases: Sequence[TestCase]) -> set[str]:
     """Hosts that properties of the results name, as addresses or bare."""
     values = {value.strip() for case in cases for value in (case.properties or {}).values()}
@@ -109,24 +96,38 @@ def hosts_in(cases: Sequence[TestCase]) -> set[str]:
 def judge(
     subject: str, cases: Sequence[TestCase], sandbox: set[str], production: set[str], wanted: SandboxParameters
 ) -> Iterator[Finding]:
-    """One fail with all faults; a warning where nothing is wrong and the host is not known; else a pass."""
+    """One fail with all faults; undecided where too few tests say that they ran against the sandbox; else a pass.
+
+    `cases` are not empty.
+    """
     expected = (
         f"{wanted.min_tests} tests or more run against {' or '.join(sorted(sandbox))}, none failed, "
         f"at most {wanted.max_skipped:.0%} left out"
     )
-    if not cases:
-        yield Finding.warning(subject=subject, observed="no test", expected=expected)
-        return
     passed, failed, skipped = split(cases)
     hosts = hosts_in(cases)
+    there = [case for case in passed if not hosts_in([case]).isdisjoint(sandbox)]
     faults = list(_faults(passed, failed, skipped, wanted))
     faults += [f"they ran against {host}, which is production" for host in sorted(hosts & production)]
     done = f"{counted(len(passed))} passed"
     if faults:
         yield Finding.of(False, subject=subject, observed=cut(faults), expected=expected)
-    elif hosts.isdisjoint(sandbox):
-        against = f"against {cut(sorted(hosts))}" if hosts else "against a host that no property names"
-        yield Finding.warning(subject=subject, observed=f"{done} {against}", expected=expected)
+    elif len(there) < wanted.min_tests:
+        says = f"{len(there)} of them say so of the sandbox" if there else "no property names the sandbox"
+        others = f", but {cut(sorted(hosts))}" if hosts and not there else ""
+        yield Finding.undecided(
+            subject=subject,
+            observed=f"{done}, {says}{others}",
+            expected=expected,
+            next_step='record the address as a property of the results: record_testsuite_property("base_url", ...)',
+        )
+    elif wanted.min_mean_ms and all(case.duration_s is None for case in passed):
+        yield Finding.undecided(
+            subject=subject,
+            observed=f"{done}, and the results do not say how long they took",
+            expected=f"{wanted.min_mean_ms:g} ms or more each, as a network takes",
+            next_step="have the reporter write durations, or set `min_mean_ms` to 0",
+        )
     else:
         yield Finding.of(
             True, subject=subject, observed=f"{done} against {cut(sorted(hosts & sandbox))}", expected=expected

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
@@ -138,10 +138,14 @@ _SUPPORT = re.compile(
 """Files that serve the tests of other files."""
 
 
+PRODUCTION_HOSTS = ("api.quub.fi", "ws.quub.fi")
+"""Of Quub. The guide."""
+
+
 class MockParameters(Parameters):
     """What the checklist may set under `with:`."""
 
-    production_hosts: tuple[str, ...] = ("api.quub.fi", "ws.quub.fi")
+    production_hosts: tuple[str, ...] = PRODUCTION_HOSTS
     """Hosts of Quub's production that no test may reach, beside those that production declares. The guide."""
 
 
@@ -180,7 +184,7 @@ def tests(
     subject: Repository, repositories: Repositories, environment: Environment, wanted: MockParameters
 ) -> Iterator[Finding]:
     """One finding for the repository, and one for each place that reaches further."""
-    hosts = production_hosts(environment, wanted)
+    hosts = production_hosts(environment, wanted.production_hosts)
     in_tests = {file.path for file in repositories.files(subject) if not file.is_production}
     found = repositories.search(subject, patterns=(*PATTERNS, *_mentions(hosts)), is_production_only=False)
     mentions = [match for match in found.matches if match.pattern == "mention"]
@@ -203,15 +207,15 @@ def tests(
     yield from unread(subject.name, [(file, why) for file, why in found.unreadable if file in in_tests])
 
 
-def production_hosts(environment: Environment, wanted: MockParameters) -> tuple[str, ...]:
-    """Those of the parameters, and those that environments of the stage production declare."""
+def production_hosts(environment: Environment, known: Iterable[str]) -> tuple[str, ...]:
+    """Those that are `known`, and those that environments of the stage production declare."""
     declared = (
         urlsplit(url).hostname or ""
         for each in (environment, *environment.siblings)
         if each.stage == "production" and each.quub
         for url in (each.quub.api_url, each.quub.ws_url)
     )
-    return tuple(dict.fromkeys(host.lower() for host in (*wanted.production_hosts, *declared) if host))
+    return tuple(dict.fromkeys(host.lower() for host in (*known, *declared) if host))
 
 
 def _mentions(hosts: Sequence[str]) -> tuple[Pattern, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -105,10 +106,122 @@ def test_handlers_that_swallow_elsewhere_are_warned_of_and_sound_ones_are_not(ch
     assert found.status.value == "pass"
 
 
+HANDLERS = """async function place(send, order) {
+  try {
+    return await send(order);
+  } catch (error) {
+    if (error.status === 409) {
+      return order.id;
+    }
+    throw error;
+  }
+}
+
+function parse(text) {
+  try { return JSON.parse(text); } catch { return undefined; }
+}
+
+function cancel(send) {
+  try {
+    return send();
+  } catch { return false; }
+}
+
+function follow(stream) {
+  return stream.next().catch((error) => {
+    stream.close();
+    return error.code;
+  });
+}
+
+module.exports = { place, parse, cancel, follow };
+"""
+
+
+def measured(folder: Path, run: str, *others: Any, **sources: str) -> Environment:
+    """The service whose handlers nyc measured, beside results of tests about every scenario."""
+    made = Checkout(folder / "app").init()
+    made.write({"src/place.js": HANDLERS} | sources)
+    coverage = artifact(f"nyc-17.1.0-handlers-{run}.json", purpose="coverage")
+    return environment(artifact(ERRORS), coverage, *others, repositories=(made.target,))
+
+
+@pytest.mark.proof("pass")
+def test_handlers_that_tests_run_pass_and_what_lines_cannot_tell_apart_is_left_out(tmp_path: Path) -> None:
+    found = audited(ITEM, measured(tmp_path, "all"))
+
+    assert found.status.value == "pass"
+    told = {each.subject: each.observed for each in found.findings}
+    assert told["app: handlers"] == "100.0% (6 of 6) of the lines of handlers ran"
+
+
+@pytest.mark.proof("fail")
+def test_handlers_that_no_test_runs_fail_and_are_named(tmp_path: Path) -> None:
+    target = measured(tmp_path, "part")
+    found = audited(ITEM, target)
+
+    assert found.status.value == "fail"
+    assert found.findings[0].observed == (
+        "33.3% (2 of 6) of the lines of handlers ran; never src/place.js:19:5, src/place.js:23:30"
+    )
+
+    assert audited(ITEM, target, parameters={"min_handlers_percent": 33}).status.value == "pass"
+
+
+def test_handlers_in_no_report_did_not_run_and_those_of_tests_do_not_count(tmp_path: Path) -> None:
+    python = "def a():\n    try:\n        b()\n    except (\n        OSError,\n    ):\n        c()\n        raise\n"
+    java = "class A { void a() {\n try { b(); }\n catch (Exception e) {\n  c(e);\n }\n} }\n"
+    more = {"jobs/a.py": python, "src/A.java": java, "test/a.py": python, "scripts/a.py": python}
+    found = audited(ITEM, measured(tmp_path, "all", **more))
+
+    told = {each.subject: each.observed for each in found.findings}
+    assert told["app: handlers"] == (
+        "60.0% (6 of 10) of the lines of handlers ran; never jobs/a.py:4:5, src/A.java:3:2"
+    )
+
+
+def test_coverage_that_names_no_lines_leaves_handlers_undecided(tmp_path: Path) -> None:
+    summary = tmp_path / "coverage-summary.json"
+    counts = '{"total":9,"covered":9,"skipped":0,"pct":100}'
+    parts = f'{{"lines":{counts},"statements":{counts},"functions":{counts},"branches":{counts}}}'
+    summary.write_text(f'{{"total":{parts},"/srv/app/src/place.js":{parts}}}')
+    made = Checkout(tmp_path / "app").init()
+    made.write({"src/place.js": HANDLERS})
+    target = environment(artifact(ERRORS), artifact(str(summary), purpose="coverage"), repositories=(made.target,))
+
+    found = audited(ITEM, target, at=datetime.now(UTC))
+
+    assert (found.status.value, found.reason) == (
+        "inconclusive",
+        "app: coverage names no lines of src/place.js, which handle errors",
+    )
+
+
+def test_a_broken_report_is_told_once_and_by_its_own_name(tmp_path: Path) -> None:
+    broken = tmp_path / "coverage.json"
+    broken.write_text("{")
+    found = audited(ITEM, measured(tmp_path, "all", artifact(str(broken), purpose="coverage", name="broken")))
+
+    assert [(each.subject, each.check) for each in found.findings if each.kind == "error"] == [
+        ("broken", f"{ITEM}/coverage")
+    ]
+
+
+def test_results_without_a_test_hold_back_the_pass_of_others(tmp_path: Path) -> None:
+    empty = tmp_path / "junit.xml"
+    empty.write_text('<testsuites><testsuite timestamp="2026-11-25T10:00:00"/></testsuites>')
+
+    found = audited(ITEM, environment(artifact(ERRORS), artifact(str(empty), name="nothing")))
+
+    assert (found.status.value, found.reason) == ("inconclusive", "nothing: its results hold no test")
+
+
 @pytest.mark.parametrize(
     ("name", "scenario"),
     [
         ("answers 400 to a bad order", "400"),
+        ("retries 503 requests", "5xx"),
+        ("returns 409: order is kept", "409"),
         ("BadRequest is told to the caller", "400"),
         ("test_401_is_refreshed", "401"),
         ("unauthorised callers", "401"),
@@ -136,7 +249,22 @@ def test_scenarios_are_known_by_names(name: str, scenario: str) -> None:
     assert by_scenario([case(name)], [scenario], SCENARIOS)[scenario]
 
 
-@pytest.mark.parametrize("name", ["order 4040", "1400 orders", "sometimes works", "restful", "the 15036th"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "order 4040",
+        "1400 orders",
+        "sometimes works",
+        "restful",
+        "the 15036th",
+        "places 400 orders",
+        "waits 500 ms",
+        "waits_500ms",
+        "charges 1.400 EUR",
+        "a share of 50.404",
+        "fills 500%",
+    ],
+)
 def test_other_words_are_no_scenario(name: str) -> None:
     assert not any(by_scenario([case(name)], list(SCENARIOS), SCENARIOS).values())
 

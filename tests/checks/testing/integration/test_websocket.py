@@ -13,11 +13,19 @@ from typing import Any
 import pytest
 
 from quub_audit.checks.testing.integration._results import by_scenario
-from quub_audit.checks.testing.integration.websocket import SCENARIOS, judge_handshake, judge_ping, own_origin
+from quub_audit.checks.testing.integration.websocket import (
+    SCENARIOS,
+    WebSocketParameters,
+    judge_foreign,
+    judge_handshake,
+    judge_ping,
+    own_origin,
+)
 from quub_audit.model.environment import Endpoint, Environment, Quub
 from quub_audit.sdk import Handshake, Ping
 from tests.checks.testing.integration.results import artifact, audited, case, environment
 from tests.worlds import tls
+from tests.worlds.cloud import Cloud
 from tests.worlds.web import Names, closed_port
 from tests.worlds.websocket import Sockets, answering, declared, sockets, switching
 
@@ -61,7 +69,10 @@ def test_a_sound_server_and_tested_clients_pass(stream: Endpoint, audience: Any)
     found = audited(ITEM, environment(TESTED, endpoints=(replace(stream, audience=audience),)))
 
     assert found.status.value == "pass"
-    assert {each.subject for each in found.findings} == {"stream", *(f"websocket-{name}" for name in SCENARIOS)}
+    assert {each.subject for each in found.findings} == {
+        "stream",
+        *(f"websocket-{name}" for name in WebSocketParameters().scenarios),
+    }
 
 
 @pytest.mark.proof("pass")
@@ -110,6 +121,23 @@ def test_a_wrong_accept_fails(stack: ExitStack, trust: ssl.SSLContext, names: Na
     assert "answers the opening handshake with a wrong 101: invalid Sec-WebSocket-Accept" in found.findings[0].observed
 
 
+@pytest.mark.parametrize(("idle_s", "status"), [("60", "pass"), ("30", "fail")])
+def test_a_load_balancer_has_to_wait_longer_than_a_heartbeat(
+    stream: Endpoint, cloud: Cloud, idle_s: str, status: str
+) -> None:
+    arn = cloud.balancer(cloud.network())
+    cloud.client("elbv2").modify_load_balancer_attributes(
+        LoadBalancerArn=arn, Attributes=[{"Key": "idle_timeout.timeout_seconds", "Value": idle_s}]
+    )
+    target = environment(TESTED, endpoints=(replace(stream, load_balancer="orders"),), aws=(cloud.account(),))
+
+    found = audited(ITEM, target, environ=cloud.environ)
+
+    assert found.status.value == status
+    told = {each.subject: (each.status.value, each.observed) for each in found.findings}
+    assert told["stream (orders)"] == (status, f"ends a connection that is idle for {idle_s} s")
+
+
 @pytest.mark.proof("fail")
 def test_a_scenario_that_failed_fails_and_is_named(stream: Endpoint) -> None:
     found = audited(ITEM, environment(artifact("pytest-9.2.0-websocket-failed.xml"), endpoints=(stream,)))
@@ -153,13 +181,29 @@ def test_a_server_that_is_not_there_not_trusted_or_not_to_be_told_is_an_error(
         assert why in found.reason
 
 
+def test_a_browser_endpoint_that_asks_any_page_for_credentials_needs_a_test_of_its_origin(
+    stack: ExitStack, trust: ssl.SSLContext, names: Names, closed: str
+) -> None:
+    server = stack.enter_context(sockets(trust, status=HTTPStatus.UNAUTHORIZED))
+    endpoint = replace(server.endpoint(NAME, ca_file=names.ca_file, plain=closed), audience="browser")
+
+    found = audited(ITEM, environment(TESTED, endpoints=(endpoint,)))
+
+    assert (found.status.value, found.findings[0].kind) == ("inconclusive", "undecided")
+    assert "name `origin` among `scenarios`" in found.next_step
+
+
 def test_results_without_a_test_hold_back_the_pass(stream: Endpoint, tmp_path: Path) -> None:
     empty = tmp_path / "junit.xml"
     empty.write_text('<testsuites><testsuite timestamp="2026-11-25T10:00:00"/></testsuites>')
 
-    found = audited(ITEM, environment(artifact(str(empty)), endpoints=(stream,)))
+    for artifacts in ((artifact(str(empty)),), (TESTED, artifact(str(empty), name="nothing"))):
+        found = audited(ITEM, environment(*artifacts, endpoints=(stream,)))
 
-    assert found.status.value == "error"
+        assert (found.status.value, found.reason) == (
+            "inconclusive",
+            f"{artifacts[-1]}: its results hold no test",
+        )
 
 
 def test_quub_is_asked_at_the_path_of_its_address(good: Sockets, names: Names) -> None:
@@ -214,6 +258,21 @@ def test_answers_to_the_handshake_are_judged_by_their_status(handshake: Handshak
 
 
 @pytest.mark.parametrize(
+    ("status", "tested", "kinds"),
+    [
+        (101, ("origin",), ["fail"]),
+        (401, (), ["undecided"]),
+        (401, ("origin",), []),
+        (403, (), []),
+    ],
+)
+def test_a_foreign_page_has_to_be_refused_or_its_refusal_tested(
+    status: int, tested: tuple[str, ...], kinds: list[str]
+) -> None:
+    assert [each.kind for each in judge_foreign(TARGET, "/", said(status), tested)] == kinds
+
+
+@pytest.mark.parametrize(
     ("pong_after_s", "close_code", "status"),
     [(0.1, 1000, "pass"), (0.1, 1005, "pass"), (0.1, None, "fail"), (0.1, 1011, "fail"), (None, 1000, "fail")],
 )
@@ -238,6 +297,7 @@ def test_the_own_origin_of_pages_has_the_port_and_clients_that_are_no_browsers_h
         ("the ws client answers a ping", {"heartbeat"}),
         ("web socket: log in", {"auth"}),
         ("websocket subscribes again after reconnect", {"subscribe", "reconnect"}),
+        ("websocket refuses a foreign origin", {"origin"}),
         ("database connects", set()),
         ("news subscription", set()),
     ],

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from quub_audit.checks.testing.unit.api_mocks import MockParameters, production_hosts
+from quub_audit.checks.testing.unit.api_mocks import PRODUCTION_HOSTS, production_hosts
 from quub_audit.model.environment import Environment, Quub, Repository
 from quub_audit.model.result import ItemResult
 from quub_audit.model.status import Grade
@@ -156,4 +156,4 @@ def test_hosts_of_production_are_those_that_production_declares_wherever_is_audi
 
     staging = of("staging", "https://sandbox.test", siblings=(of("production", "https://API.Quub.Example:8443/v1"),))
 
-    assert production_hosts(staging, MockParameters()) == ("api.quub.fi", "ws.quub.fi", "api.quub.example")
+    assert production_hosts(staging, PRODUCTION_HOSTS) == ("api.quub.fi", "ws.quub.fi", "api.quub.example")
