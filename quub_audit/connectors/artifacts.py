@@ -7,10 +7,8 @@ Each is read once, whatever is asked of it. Whether it is fresh enough depends o
 from __future__ import annotations
 
 import io
-import lzma
 import re
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -21,7 +19,7 @@ from typing import Any, BinaryIO, TypeVar, cast
 
 from quub_audit.connectors.base import Ledger, Question, seconds_left
 from quub_audit.connectors.children import Children
-from quub_audit.connectors.found_files import FoundFile, NotRead, find_files, is_packed, open_regular, unpacked
+from quub_audit.connectors.found_files import BROKEN, FoundFile, NotRead, find_files, is_packed, open_regular, unpacked
 from quub_audit.errors import Absent, Malformed, Reportable, Stale
 from quub_audit.facts.artifacts import (
     Coverage,
@@ -295,6 +293,6 @@ def _reading(name: str) -> Iterator[None]:
     """Whatever the disk or a compressed stream comes up with, in words."""
     try:
         yield
-    except (NotRead, OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
+    except (NotRead, OSError, *BROKEN, zipfile.BadZipFile) as error:
         words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise Malformed(f"{name} cannot be read: {words}") from error

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import io
 import json
-import lzma
 import re
 import struct
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -23,7 +21,7 @@ from typing import IO, cast
 
 from quub_audit.connectors.artifacts_archive import refuse_endless_list
 from quub_audit.connectors.base import seconds_left
-from quub_audit.connectors.found_files import is_packed, unpacked
+from quub_audit.connectors.found_files import BROKEN, is_packed, unpacked
 from quub_audit.connectors.identity_http import one_line
 from quub_audit.connectors.repository_scanner import Hit, Scanner
 from quub_audit.connectors.repository_secrets import GENERIC_RULES, sample_reason
@@ -53,21 +51,18 @@ MAX_CONFIG_BYTES = 4 << 20
 
 _HEAD_BYTES = 262
 _CHUNK_BYTES = 1 << 20
-_ZSTD = b"\x28\xb5\x2f\xfd"
 _HEX = re.compile(r"[0-9A-Fa-f]+")
 _DAMAGED = (
-    EOFError,
+    *BROKEN,
     NotImplementedError,
     OverflowError,
     RuntimeError,
     ValueError,
-    lzma.LZMAError,
     struct.error,
     tarfile.TarError,
     zipfile.BadZipFile,
-    zlib.error,
 )
-"""What the standard library raises for archives that are broken, encrypted, or of a kind that it does not know."""
+"""What is raised for archives that are broken, encrypted, or of a kind that nobody knows."""
 
 MAX_HEADER_BYTES = 16 << 20
 """Of what is read into memory at once: names and attributes of a member of a tar archive."""
@@ -146,8 +141,6 @@ class _Unpacking:
     def _unpack(self, file: IO[bytes], way: Way, depth: int) -> bool:
         head = file.read(_HEAD_BYTES)
         file.seek(0)
-        if head.startswith(_ZSTD):
-            raise NotImplementedError("it is compressed by zstd; compress it by gzip")
         if is_packed(head):
             with unpacked(file, head) as stream:
                 self.take(stream, way, depth)

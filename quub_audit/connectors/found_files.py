@@ -13,6 +13,8 @@ import lzma
 import os
 import re
 import stat
+import sys
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +23,21 @@ from typing import IO
 from quub_audit.connectors.base import seconds_left
 from quub_audit.errors import Absent, Malformed
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 MAX_FILES = 5000
 """Of one target; globs that match more name more than was meant."""
 
 _WILD = re.compile(r"[*?\[]")
-_PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00")
+_PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")
+
+BROKEN = (EOFError, zlib.error, lzma.LZMAError, zstd.ZstdError)
+"""What readers of compressed streams raise for those that are damaged, beside OSError without a number."""
+
+Unpacked = bz2.BZ2File | lzma.LZMAFile | gzip.GzipFile | zstd.ZstdFile
 
 
 class NotRead(Exception):
@@ -86,11 +98,16 @@ def is_packed(head: bytes) -> bool:
     return head.startswith(_PACKED)
 
 
-def unpacked(raw: IO[bytes], head: bytes) -> bz2.BZ2File | lzma.LZMAFile | gzip.GzipFile:
-    """What a compressed stream holds, by its first bytes: gzip, bzip2 or xz."""
+def unpacked(raw: IO[bytes], head: bytes) -> Unpacked:
+    """What a compressed stream holds, by its first bytes: gzip, bzip2, xz or Zstandard.
+
+    Of Zstandard, frames that need more than 128 MiB at once are refused, as its own tool does.
+    """
     if head.startswith(b"BZh"):
         return bz2.BZ2File(raw)
-    return lzma.LZMAFile(raw) if head.startswith(b"\xfd7zXZ") else gzip.GzipFile(fileobj=raw)
+    if head.startswith(b"\xfd7zXZ"):
+        return lzma.LZMAFile(raw)
+    return zstd.ZstdFile(raw) if head.startswith(b"\x28\xb5\x2f\xfd") else gzip.GzipFile(fileobj=raw)
 
 
 def _look(path: Path, roots: list[Path]) -> tuple[tuple[int, int], FoundFile] | None:

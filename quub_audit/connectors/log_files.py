@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import io
-import lzma
-import zlib
 from dataclasses import dataclass, replace
 from typing import IO
 
 from quub_audit.connectors.base import seconds_left
-from quub_audit.connectors.found_files import FoundFile, NotRead, is_packed, open_regular, unpacked
+from quub_audit.connectors.found_files import BROKEN, FoundFile, NotRead, Unpacked, is_packed, open_regular, unpacked
 
 MAX_UNPACKED_BYTES = 1 << 30
 """Of a compressed file that are unpacked to come to its end."""
@@ -38,8 +34,8 @@ class Tail:
 def read_tail(file: FoundFile, *, max_lines: int, max_bytes: int) -> Tail:
     """The last lines of a file, at most so many and from at most so many bytes (unpacked ones of a compressed file).
 
-    UTF-8 with Latin-1 for what is none, UTF-16 by its byte order mark or its zeros; gzip, bzip2 and xz by their first
-    bytes. Raises NotRead for what is no text, cannot be unpacked or cannot be opened; TimedOut.
+    UTF-8 with Latin-1 for what is none, UTF-16 by its byte order mark or its zeros; compressed ones by their
+    first bytes. Raises NotRead for what is no text, cannot be unpacked or cannot be opened; TimedOut.
     """
     if file.refusal:
         raise NotRead(file.refusal)
@@ -53,7 +49,7 @@ def read_tail(file: FoundFile, *, max_lines: int, max_bytes: int) -> Tail:
             else:
                 content, is_cut = _plain_end(raw, max_bytes)
                 breaks_off = False
-    except (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError) as error:
+    except (OSError, *BROKEN, ValueError) as error:
         words = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
         raise NotRead(f"it cannot be read: {words}") from error
     tail = _tail(content, _encoding_of(head or content[:_HEAD_BYTES]), max_lines, is_cut=is_cut)
@@ -68,7 +64,7 @@ def _plain_end(raw: IO[bytes], max_bytes: int) -> tuple[bytes, bool]:
     return raw.read(max_bytes), start > 0
 
 
-def _unpacked_end(stream: bz2.BZ2File | lzma.LZMAFile | gzip.GzipFile, max_bytes: int) -> tuple[bytes, bool, bool]:
+def _unpacked_end(stream: Unpacked, max_bytes: int) -> tuple[bytes, bool, bool]:
     """The last bytes, whether others stand before them, and whether the file breaks off behind them."""
     kept = bytearray()
     total, is_cut = 0, False
