@@ -42,6 +42,8 @@ RECORDED = (
     "pip-audit-2.10.1.json",
     "pnpm-9.15.9-audit.json",
     "semgrep-1.182.0.sarif",
+    "trivy-0.74.0-fs.json",
+    "trivy-0.74.0-image.json",
 )
 
 
@@ -113,6 +115,28 @@ def told(scan: Scan) -> list[tuple[str, Level, str]]:
         ("gitleaks-8.30.1.sarif", "gitleaks", "secrets", 21, [("aws-access-token", "high", "src/app.py")]),
         ("betterleaks-2.0.0.json", "betterleaks", "secrets", 263, [("generic-api-key", "high", "src/app.py")]),
         ("detect-secrets-1.5.0.json", "detect-secrets", "secrets", 27, [("AWS Access Key", "high", "src/app.py")]),
+        (
+            "trivy-0.74.0-image.json",
+            "Trivy",
+            "image",
+            3,
+            [
+                ("CVE-2023-5363", "high", "pkg:deb/debian/libssl3@3.0.11-1~deb12u1"),
+                ("CVE-2020-8203", "high", "pkg:npm/lodash@4.17.15"),
+            ],
+        ),
+        (
+            "trufflehog-3.90.0-git.jsonl",
+            "TruffleHog",
+            "secrets",
+            3,
+            [
+                ("PrivateKey", "high", "src/key.pem"),
+                ("Github", "high", "src/settings.py"),
+                ("Postgres", "high", "src/settings.py"),
+                ("URI", "high", "src/settings.py"),
+            ],
+        ),
     ],
 )
 def test_outputs_of_real_tools_are_recounted(
@@ -538,27 +562,34 @@ def lock_file(*found: object, **fields: Any) -> dict[str, Any]:
     return {**head, "Vulnerabilities": list(found), **fields}
 
 
-def test_trivy_tells_packages_targets_and_fixes() -> None:
-    scan = only(trivy(lock_file(vulnerability())))
+def test_trivys_classes_are_scans_of_their_own_and_what_it_was_told_to_leave_out_is_accepted() -> None:
+    packages, configuration, credentials = read(recorded("trivy-0.74.0-fs.json"))
 
-    assert (scan.covers, scan.volume, scan.targets, scan.ecosystems) == (
-        "dependencies",
-        2,
-        ("package-lock.json",),
-        ("npm",),
+    assert [(scan.covers, scan.volume, len(scan.findings)) for scan in (packages, configuration, credentials)] == [
+        ("dependencies", 4, 3),
+        ("infrastructure", 70, 12),
+        ("secrets", 1, 1),
+    ]
+    assert (packages.targets, packages.ecosystems) == (("package-lock.json", "requirements.txt"), ("npm", "pypi"))
+    assert (packages.origin.version, packages.origin.commit) == ("0.74.0", "001c43a2d1f770bae204c39e411283b1c6997f56")
+    lodash, minimist, jinja = packages.findings
+    assert lodash == ScanFinding(
+        id="CVE-2020-8203",
+        level="high",
+        title="Prototype Pollution in lodash",
+        aliases=("GHSA-p6mc-m468-83gw",),
+        subject="pkg:npm/lodash@4.17.15",
+        fixed_in=("4.17.19",),
+        cwes=(770, 1321),
+        tags=("fixed",),
+        file="package-lock.json",
     )
-    assert scan.findings == (
-        ScanFinding(
-            id="CVE-2020-8203",
-            level="high",
-            title="Prototype pollution",
-            subject="pkg:npm/lodash@4.17.15",
-            fixed_in=("4.17.19", "4.17.20"),
-            cwes=(1321,),
-            tags=("fixed",),
-            file="package-lock.json",
-        ),
+    assert minimist.acceptance is not None
+    assert (minimist.acceptance.by, minimist.acceptance.reason) == (
+        ".trivyignore.yaml",
+        "ignored: the code is not reached",
     )
+    assert (jinja.level, jinja.acceptance) == ("medium", None)
 
 
 @pytest.mark.parametrize(
@@ -613,47 +644,6 @@ def test_an_image_whose_distribution_has_no_advisories_was_not_looked_at(
 
     assert (scan.covers, scan.unread) == ("image", unread)
     assert digest in scan.targets
-
-
-def test_what_trivy_was_told_to_leave_out_is_accepted_and_says_by_whom() -> None:
-    left_out = {
-        "Type": "vulnerability",
-        "Status": "not_affected",
-        "Statement": "code is not reached",
-        "Source": ".openvex.json",
-        "Finding": vulnerability(),
-    }
-
-    (finding,) = only(trivy(lock_file(ExperimentalModifiedFindings=[left_out]))).findings
-
-    assert finding.acceptance is not None
-    assert (finding.acceptance.by, finding.acceptance.reason) == (".openvex.json", "not_affected: code is not reached")
-
-
-def test_trivys_classes_are_scans_of_their_own_and_credentials_stay_in_the_file() -> None:
-    config = {
-        "Target": "main.tf",
-        "Class": "config",
-        "Type": "terraform",
-        "MisconfSummary": {"Successes": 7, "Failures": 1},
-        "Misconfigurations": [{"ID": "AVD-AWS-0086", "Severity": "HIGH", "Status": "FAIL", "Title": "Public ACL"}],
-    }
-    secret = {
-        "Target": "src/app.py",
-        "Class": "secret",
-        "Secrets": [
-            {"RuleID": "aws", "Severity": "CRITICAL", "StartLine": 4, "Match": LEAKED, "Code": {"Lines": [LEAKED]}}
-        ],
-    }
-
-    scans = scanned(trivy(lock_file(), config, secret))
-
-    assert [(scan.covers, scan.volume) for scan in scans] == [
-        ("dependencies", 2),
-        ("infrastructure", 8),
-        ("secrets", 1),
-    ]
-    assert LEAKED not in repr(scans)
 
 
 # Grype
@@ -828,15 +818,15 @@ def test_trufflehog_tells_rule_place_and_whether_the_credential_works() -> None:
     assert "example.com" not in repr(scan)
 
 
-def test_trufflehogs_log_says_how_much_was_scanned() -> None:
-    begin = {"level": "info-0", "ts": "2026-11-20T10:00:00Z", "logger": "trufflehog", "msg": "running source"}
-    end = {**begin, "msg": "finished scanning", "chunks": 1203, "verified_secrets": 0, "trufflehog_version": "3.91.0"}
+def test_trufflehogs_log_says_how_much_was_scanned_and_what_could_not_be() -> None:
+    (scan,) = read(recorded("trufflehog-3.90.0-filesystem.jsonl"))
+    (unread,) = read(recorded("trufflehog-3.90.0-unread.jsonl"))
+    begin = recorded("trufflehog-3.90.0-unread.jsonl").text().splitlines()[0]
+    (unfinished,) = read(source(begin))
 
-    (scan,) = lines(begin, end)
-    (unfinished,) = lines(begin)
-
-    assert (scan.volume, scan.volume_of, scan.origin.version) == (1203, "chunks", "3.91.0")
-    assert scan.origin.produced_at == datetime(2026, 11, 20, 10, tzinfo=UTC)
+    assert (scan.volume, scan.volume_of, scan.origin.version, scan.unread) == (2, "chunks", "3.90.0", ())
+    assert scan.origin.produced_at == datetime(2026, 11, 24, 12, 33, 59, tzinfo=UTC)
+    assert (unread.volume, unread.unread) == (1, ("1 places: the log has errors",))
     assert unfinished.volume == 0
 
 

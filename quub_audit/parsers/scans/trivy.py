@@ -1,8 +1,9 @@
 """Trivy's JSON: packages, configuration and credentials are scans of their own.
 
-How old its database was, Trivy does not write; it takes the newest one unless it is told not to.
-Source: `pkg/types/report.go` of Trivy, schema version 2; findings that were left out stand in the report by
-`--show-suppressed` alone.
+How old its database was, Trivy does not write; it takes the newest one unless it is told not to. Nor does it write
+which scanners ran: a run without `vuln` lists packages too, and its report looks like that of a clean one.
+Source: what 0.74 writes, and `pkg/types/report.go` of Trivy, schema version 2; findings that were left out stand in the
+report by `--show-suppressed` alone.
 """
 
 from __future__ import annotations
@@ -114,10 +115,12 @@ def _packages(report: Json, metadata: Json, results: Sequence[Json], origin: Ori
 
 
 def _names(result: Json, source: Source) -> Iterator[str]:
-    for key, name, version in (("Packages", "Name", "Version"), ("Vulnerabilities", "PkgName", "InstalledVersion")):
-        for each in list_in(result, key, source):
-            package = mapping(each, source, "a package")
-            yield f"{text_of(package.get(name))}@{text_of(package.get(version))}"
+    """Of the packages that are listed; where none are, of those with a finding, whose versions are spelt otherwise."""
+    listed, found = (list_in(result, key, source) for key in ("Packages", "Vulnerabilities"))
+    name, version = ("Name", "Version") if listed else ("PkgName", "InstalledVersion")
+    for each in listed or found:
+        package = mapping(each, source, "a package")
+        yield f"{text_of(package.get(name))}@{text_of(package.get(version))}"
 
 
 def _unread(metadata: Json, results: Sequence[Json], source: Source) -> Iterator[str]:
