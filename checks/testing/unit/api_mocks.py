@@ -1,9 +1,9 @@
 """Unit tests answer in place of Quub, and no request of theirs can leave the machine.
 
 Pass          tests that touch Quub use a library that answers in its place, or a fake, and a request that nothing answers is an error
-Fail          a test names a host of Quub's production while nothing blocks the network, or holds a real credential; requests that nothing answers go out (nock, msw and undici let them by default)
-Inconclusive  no test touches Quub, or nothing is seen that answers in its place; cassettes of VCR may be recorded anew by default and are told
-Error         the checkout is not there, or a file of it could not be read; one of several repositories uses Quub and no test of it does
+Fail          a test names a host of Quub's production while nothing blocks the network of its package, or holds a real credential; requests that nothing answers go out (nock, msw and undici let them by default, others are told to)
+Inconclusive  no test touches Quub, though the code does; nothing is seen that answers in its place; requests without a cassette may be recorded from the real thing; a cassette of Quub is older than `max_cassette_age_days`, by the dates of its answers, or holds a header with a credential
+Error         the checkout is not there, or a file of it could not be read
 Needs         a checkout of the code
 Source        the guide, Testing; the documentation of each library for its defaults
 """  # noqa: E501  each line is a paragraph of the page
@@ -14,14 +14,21 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Literal
 from urllib.parse import urlsplit
 
+from pydantic import Field
+
+from quub_audit.checks.testing.unit._code import MANIFESTS
 from quub_audit.sdk import (
+    Clock,
     Environment,
     Finding,
     Language,
     LeakedSecret,
+    Location,
     Match,
     Parameters,
     Pattern,
@@ -124,14 +131,36 @@ PATTERNS = (
     of_kinds("block", SCRIPT, "call_expression", r"(?s)^\w+\.listen\(.*onUnhandledRequest:\s*['\"`]error"),
     of_kinds("block", PYTHON, "call", r"^(pytest_socket\.)?(disable_socket|socket_allow_hosts)\("),
     of_kinds("block", PYTHON, "decorator", r"^@pytest\.mark\.(disable_socket|block_network)\b"),
+    of_kinds("way out", SCRIPT, "call_expression", r"^fetchMock\.spy\("),
+    of_kinds("way out", SCRIPT, "pair", r"^(onNoMatch:\s*['\"`]passthrough|fallbackToNetwork:\s*(true|['\"`]always))"),
+    of_kinds("way out", PYTHON, "keyword_argument", r"^real_http\s*=\s*True$"),
     of_kinds("no recording", PYTHON, "keyword_argument", r"^record_mode\s*=.*(none|NONE)"),
 )
 
 SETTINGS = ("pytest.ini", "pyproject.toml", "setup.cfg", "tox.ini")
 """Where pytest is told to block the network."""
 
+_LITERAL = re.compile("[a-zA-Z]{0,2}[\"'`]")
 _BLOCKED = re.compile(r"--(disable-socket|block-network)\b")
 _NO_RECORDING = re.compile(r"--record-mode[= ]none\b")
+_TEST = re.compile(
+    r"(^|/)(test_[^/]*\.py|[^/]*(_test\.(py|go)|[.-](test|spec|e2e)\.[cm]?[jt]sx?|Tests?\.(java|kt)))$", re.IGNORECASE
+)
+"""Files that are run by themselves; all others in tests serve them."""
+
+CASSETTES = ("**/*cassettes*/**", "**/__recordings__/**")
+"""Where VCR, its kin and Polly keep what they recorded."""
+
+MAX_CASSETTES = 200
+MAX_CASSETTE_BYTES = 1 << 20
+
+_ANSWERED_AT = re.compile(r"\b\d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT\b")
+_CREDENTIAL = re.compile(
+    r"""(?ix) ["']?(?:name["']?:\s*["'])?(authorization|x-(?:quub-)?api-?key|x-quub-\w+|cookie)["']?
+    (?:,\s*["']?value["']?)?\s*:[\s\["'-]*  # of HAR, of JSON, of YAML
+    (?:bearer\s+|basic\s+|token\s+)?(?=[\w.~+/=%-]*\d)([\w.~+/=%-]{20,})"""
+)
+_MADE_UP = re.compile(r"(?i)fake|test|dummy|example|redact|filter|placeholder|mask|sample|x{4}|0{6}|1234")
 _SUPPORT = re.compile(
     r"(?i)(^|/)(conftest\.py$|__mocks__/|(mocks?|fixtures?|fakes?|helpers?|support)/|[^/]*(setup|server|handlers)[^/]*$)"
 )
@@ -148,6 +177,20 @@ class MockParameters(Parameters):
     production_hosts: tuple[str, ...] = PRODUCTION_HOSTS
     """Hosts of Quub's production that no test may reach, beside those that production declares. The guide."""
 
+    max_cassette_age_days: float = Field(default=180, gt=0)
+    """Days since the newest answer in a cassette of Quub. House rule: interfaces change twice a year."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cassette:
+    """What was recorded of Quub in one file."""
+
+    path: str
+    answered_at: datetime | None
+    """The newest date of an answer; None where none is there."""
+    credentials: Sequence[str] = ()
+    """Names of headers whose value looks like a credential."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
@@ -157,54 +200,92 @@ class Seen:
     mentions: Sequence[Match]
     """Names and literals in tests that speak of Quub or name one of its hosts."""
     is_used: bool
-    """Code that runs in production speaks of Quub."""
+    """Code that runs in production names something after Quub, or one of its hosts."""
     matches: Sequence[Match]
     """What `PATTERNS` found in tests."""
     credentials: Sequence[LeakedSecret]
     """In tests, samples left out."""
-    settings: str
-    """Of pytest, all together."""
-    is_alone: bool = True
-    """No other repository is declared."""
+    settings: Mapping[str, str]
+    """The text of what configures pytest, by path."""
+    packages: Sequence[str] = ("",)
+    """Folders with a manifest, the longest path first; `` is the root."""
+    cassettes: Sequence[Cassette] = ()
 
-    @property
-    def is_blocked(self) -> bool:
-        """Whether requests that nothing answers are made errors, wherever they go."""
-        return _BLOCKED.search(self.settings) is not None or any(match.pattern == "block" for match in self.matches)
+    def is_blocked(self, file: str) -> bool:
+        """Whether requests that nothing answers are errors in a file: by itself, by its package or by one around it."""
+        return self._is_told(file, "block", _BLOCKED)
 
-    @property
-    def records_nothing(self) -> bool:
-        """Whether cassettes are only played."""
-        is_told = any(match.pattern == "no recording" for match in self.matches)
-        return is_told or _NO_RECORDING.search(self.settings) is not None
+    def records_nothing(self, file: str) -> bool:
+        """Whether cassettes are only played in a file."""
+        return self._is_told(file, "no recording", _NO_RECORDING)
+
+    def _is_told(self, file: str, pattern: str, setting: re.Pattern[str]) -> bool:
+        scopes = [path.rpartition("/")[0] for path, text in self.settings.items() if setting.search(text)]
+        for match in self.matches:
+            other = match.location.file
+            if match.pattern == pattern and (other == file or not (_TEST.search(file) and _TEST.search(other))):
+                scopes.append(self._package_of(other))
+        return any(not scope or f"{file}/".startswith(f"{scope}/") for scope in scopes)
+
+    def _package_of(self, file: str) -> str:
+        return next((each for each in self.packages if file.startswith(f"{each}/")), "")
 
 
 @check("Unit tests answer in place of Quub", each=Repository)
 def tests(
-    subject: Repository, repositories: Repositories, environment: Environment, wanted: MockParameters
+    subject: Repository, repositories: Repositories, environment: Environment, clock: Clock, wanted: MockParameters
 ) -> Iterator[Finding]:
     """One finding for the repository, and one for each place that reaches further."""
     hosts = production_hosts(environment, wanted.production_hosts)
     in_tests = {file.path for file in repositories.files(subject) if not file.is_production}
     found = repositories.search(subject, patterns=(*PATTERNS, *_mentions(hosts)), is_production_only=False)
     mentions = [match for match in found.matches if match.pattern == "mention"]
-    settings = [repositories.read(subject, file.path).text for file in repositories.files(subject, globs=SETTINGS)]
+    manifests = repositories.files(subject, globs=MANIFESTS)
     touched = [match for match in mentions if match.location.file in in_tests]
     seen = Seen(
         repository=subject.name,
         mentions=touched,
-        is_used=len(touched) < len(mentions),
+        is_used=any(m.location.file not in in_tests and _is_use(m, hosts) for m in mentions),
         matches=[m for m in found.matches if m.location.file in in_tests and m.pattern != "mention"],
         credentials=[
             secret
             for secret in (repositories.secrets(subject).secrets if touched else ())
             if secret.is_in_tree and not secret.is_sample and secret.location.file in in_tests
         ],
-        settings="\n".join(settings),
-        is_alone=len(environment.repositories) == 1,
+        settings={
+            file.path: repositories.read(subject, file.path).text
+            for file in repositories.files(subject, globs=SETTINGS)
+        },
+        packages=sorted({file.path.rpartition("/")[0] for file in manifests}, key=len, reverse=True),
+        cassettes=list(_cassettes(subject, repositories, hosts)),
     )
     yield from judge(seen, hosts)
+    yield from judge_cassettes(seen, clock.now(), wanted.max_cassette_age_days)
     yield from unread(subject.name, [(file, why) for file, why in found.unreadable if file in in_tests])
+
+
+def _cassettes(repository: Repository, repositories: Repositories, hosts: Sequence[str]) -> Iterator[Cassette]:
+    """Those that speak of Quub, the first `MAX_CASSETTES` files looked at."""
+    files = repositories.files(repository, globs=CASSETTES)
+    readable = [file.path for file in files if not file.is_binary and file.size_bytes <= MAX_CASSETTE_BYTES]
+    for path in readable[:MAX_CASSETTES]:
+        text = repositories.read(repository, path).text
+        if re.search("|".join(("quub", *map(re.escape, hosts))), text, re.IGNORECASE):
+            yield read_cassette(path, text)
+
+
+def read_cassette(path: str, text: str) -> Cassette:
+    """Dates of answers and headers of requests, whatever the format: YAML, JSON, HAR."""
+    dates = (parsedate_to_datetime(found) for found in _ANSWERED_AT.findall(text) if _is_date(found))
+    named = (name.lower() for name, value in _CREDENTIAL.findall(text) if not _MADE_UP.search(value))
+    return Cassette(path=path, answered_at=max(dates, default=None), credentials=tuple(dict.fromkeys(named)))
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return parsedate_to_datetime(text).tzinfo is not None
+    except ValueError:
+        return False
 
 
 def production_hosts(environment: Environment, known: Iterable[str]) -> tuple[str, ...]:
@@ -216,6 +297,11 @@ def production_hosts(environment: Environment, known: Iterable[str]) -> tuple[st
         for url in (each.quub.api_url, each.quub.ws_url)
     )
     return tuple(dict.fromkeys(host.lower() for host in (*known, *declared) if host))
+
+
+def _is_use(mention: Match, hosts: Sequence[str]) -> bool:
+    """Texts that name Quub alone are for people to read."""
+    return not _LITERAL.match(mention.text) or any(host in mention.text.lower() for host in hosts)
 
 
 def _mentions(hosts: Sequence[str]) -> tuple[Pattern, ...]:
@@ -242,17 +328,31 @@ def judge(seen: Seen, hosts: Sequence[str]) -> Iterator[Finding]:
         for match in seen.matches
         if match.pattern in LAYERS and (match.location.file in touching or _SUPPORT.search(match.location.file))
     ]
-    by_name: dict[str, Match] = {}
+    ways_out = [
+        match
+        for match in seen.matches
+        if match.pattern == "way out"
+        and (match.location.file in touching or not _TEST.search(match.location.file))
+        and not seen.is_blocked(match.location.file)
+    ]
+    yield from (_goes_out(seen, "a way out", match) for match in ways_out)
+    leaks: dict[str, Match] = {}
     for match in layers:
-        by_name.setdefault(match.pattern, match)
-    for name, match in by_name.items():
-        yield from _judge_layer(seen, name, match)
+        if not _is_closed(seen, match):
+            leaks.setdefault(match.pattern, match)
+    for name, match in leaks.items():
+        yield _goes_out(seen, name, match) if LAYERS[name] == "open" else _records(seen, name, match)
     observed = f"Quub is touched in {cut(sorted(touching))}"
     expected = "something that answers in its place"
     if not layers:
-        yield Finding.warning(subject=seen.repository, observed=f"{observed}, and nothing is seen", expected=expected)
-    elif all(_is_closed(seen, name) for name in by_name):
-        told = f"{observed}; {cut(sorted(by_name))} in its place"
+        yield Finding.undecided(
+            subject=seen.repository,
+            observed=f"{observed}, and nothing is seen",
+            expected=expected,
+            next_step="answer in place of Quub by a library or by a class that is named like one (`FakeQuub`)",
+        )
+    elif not leaks:
+        told = f"{observed}; {cut(sorted({match.pattern for match in layers}))} in its place"
         yield Finding.of(True, subject=seen.repository, observed=told, expected=expected)
 
 
@@ -267,10 +367,10 @@ def _judge_reach(seen: Seen, hosts: Sequence[str]) -> Iterator[Finding]:
         )
     names = re.compile(rf"(?i)(?<![\w.-])({'|'.join(map(re.escape, hosts))})(?![\w-]|\.\w)") if hosts else None
     for mention in seen.mentions:
-        host = names.search(mention.text) if names and mention.text[:1] in "\"'`bfru" else None
+        host = names.search(mention.text) if names and _LITERAL.match(mention.text) else None
         if host is None:
             continue
-        if not seen.is_blocked and not _is_answered(mention, seen.matches):
+        if not seen.is_blocked(mention.location.file) and not _is_answered(mention, seen.matches):
             yield Finding.of(
                 False,
                 subject=f"{seen.repository}:{mention.location}",
@@ -292,40 +392,58 @@ def _is_answered(mention: Match, matches: Sequence[Match]) -> bool:
     )
 
 
-def _judge_layer(seen: Seen, name: str, match: Match) -> Iterator[Finding]:
-    subject = f"{seen.repository}: {name}"
-    if _is_closed(seen, name):
-        return
-    if LAYERS[name] == "open":
-        yield Finding.of(
-            False,
-            subject=subject,
-            observed="requests that nothing answers go out",
-            expected="they are errors: `disableNetConnect()`, `onUnhandledRequest: 'error'`",
-            location=match.location,
-        )
-    else:
-        yield Finding.warning(
-            subject=subject,
-            observed="requests without a cassette may be recorded from the real thing",
-            expected="`record_mode` none, or the network blocked",
-            location=match.location,
-        )
+def _goes_out(seen: Seen, name: str, match: Match) -> Finding:
+    return Finding.of(
+        False,
+        subject=f"{seen.repository}: {name}",
+        observed="requests that nothing answers go out",
+        expected="they are errors: `disableNetConnect()`, `onUnhandledRequest: 'error'`",
+        location=match.location,
+    )
 
 
-def _is_closed(seen: Seen, name: str) -> bool:
-    """Whether a request that nothing answers is an error."""
-    manner = LAYERS[name]
-    return seen.is_blocked or manner == "closed" or (manner == "recording" and seen.records_nothing)
+def _records(seen: Seen, name: str, match: Match) -> Finding:
+    return Finding.undecided(
+        subject=f"{seen.repository}: {name}",
+        observed="requests without a cassette may be recorded from the real thing",
+        expected="`record_mode` none, or the network blocked",
+        location=match.location,
+        next_step="set `record_mode` to none, or block the network: `--record-mode=none`, `--block-network`",
+    )
+
+
+def _is_closed(seen: Seen, match: Match) -> bool:
+    """Whether a request that nothing answers is an error where the layer is used."""
+    manner, file = LAYERS[match.pattern], match.location.file
+    return seen.is_blocked(file) or manner == "closed" or (manner == "recording" and seen.records_nothing(file))
+
+
+def judge_cassettes(seen: Seen, now: datetime, max_age_days: float) -> Iterator[Finding]:
+    """What was recorded long ago, and what was recorded too much."""
+    for each in seen.cassettes:
+        days = (now - each.answered_at) / timedelta(days=1) if each.answered_at else 0.0
+        if days > max_age_days:
+            yield Finding.undecided(
+                subject=f"{seen.repository}:{each.path}",
+                observed=f"its newest answer of Quub is {days:.0f} days old",
+                expected=f"{max_age_days:g} days or less",
+                location=Location(file=each.path),
+                next_step="record it anew against the sandbox",
+            )
+        if each.credentials:
+            yield Finding.undecided(
+                subject=f"{seen.repository}:{each.path}",
+                observed=f"{cut(each.credentials)} holds what looks like a credential",
+                expected="headers with credentials are left out",
+                location=Location(file=each.path),
+                next_step="record it anew with `filter_headers`, or write a value that is seen to be made up",
+            )
 
 
 def _shows_nothing(seen: Seen) -> Finding:
-    if seen.is_alone:
-        return Finding.warning(
-            subject=seen.repository, observed="no test touches Quub, the code does", expected="tests of its client"
-        )
-    return Finding.error(
+    return Finding.undecided(
         subject=seen.repository,
-        message=f"{seen.repository}: the code speaks of Quub, and no test of it does",
+        observed="no test touches Quub, the code does",
+        expected="tests of its client",
         next_step="test its client against answers of your own",
     )
