@@ -2,12 +2,13 @@
 
 Pass          Prometheus has fresh series of hits and misses, an alert looks at them, and the ratio over `window_h` is `min_ratio` or more; or an alarm of CloudWatch looks at the replication group of the cache, and the ratio of its metrics is
 Fail          there are no series; no alert or alarm looks at them, or it cannot fire or tells nobody; the ratio is below the floor, over the window or, with enough look-ups, right now
-Inconclusive  no cache is declared; nothing that watches it is declared; there are fewer than `min_lookups` look-ups to judge by
+Inconclusive  no cache is declared; nothing that watches it is declared; Prometheus has series of fewer servers than there are caches, and none names this one; nowhere are there `min_lookups` look-ups to judge by
 Error         the cache, Prometheus or CloudWatch cannot be reached or denies what is asked; a declared replication group is in no declared region
 Needs         Redis ACL: `+ping +info +cluster|info +cluster|shards +cluster|slots`; for Prometheus a way to its API; where `replication_group` is declared `elasticache:DescribeReplicationGroups`, `cloudwatch:DescribeAlarms`, `GetMetricData`
 Source        the guide, Caching; AWS Well-Architected, PERF 5 and OPS 8; https://redis.io/docs/latest/commands/info/ (keyspace_hits counts look-ups of keys alone)
 
 What a server counted since its start is not judged: only the difference between two looks is. A ratio that is right at one moment proves no monitoring, and passes nothing.
+A cache with too few look-ups to judge by is a standby or barely used: it is warned of, and holds back nothing.
 Warned of: counters that run backwards, too few look-ups, a Prometheus that knows nothing of caches that CloudWatch watches.
 """  # noqa: E501  each line is a paragraph of the page
 
@@ -90,7 +91,7 @@ def series(
     caches = [cache for cache in environment.caches if cache.purpose == "cache"]
     if not caches:
         return
-    found = prometheus.query(subject, f'{{__name__=~"{wanted.hits}|{wanted.misses}"}}')
+    found = prometheus.query(subject, _of_counters(wanted))
     if missing := [name for name in (wanted.hits, wanted.misses) if not _has(found, name)]:
         yield judge_absent(subject, missing, is_elsewhere=all(cache.replication_group for cache in caches))
         return
@@ -98,6 +99,14 @@ def series(
     counts = [value_of(prometheus.query(subject, expression)) for expression in (hits, misses)]
     watching = alerts_on(prometheus.rules(subject), (wanted.hits, wanted.misses))
     yield judge_watch(subject.name, counts[0], counts[1], why_unwatched(watching), wanted)
+    for cache in uncollected(caches, [sample for sample in found if _has([sample], wanted.hits)]):
+        # Those of ElastiCache may be watched by CloudWatch: the check below tells.
+        if not cache.replication_group:
+            yield judge_uncollected(cache, wanted)
+
+
+def _of_counters(wanted: HitRateParameters) -> str:
+    return f'{{__name__=~"{wanted.hits}|{wanted.misses}"}}'
 
 
 @check(
@@ -108,9 +117,14 @@ def series(
     permissions=[*OF_GROUPS, "cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData"],
 )
 def alarm(
-    subject: Cache, aws: Aws, environment: Environment, clock: Clock, wanted: HitRateParameters
+    subject: Cache,
+    aws: Aws,
+    prometheus: Prometheus,
+    environment: Environment,
+    clock: Clock,
+    wanted: HitRateParameters,
 ) -> Iterator[Finding]:
-    """Alarms on the nodes of the group, and the sums of their metrics; nothing where Prometheus is to do it."""
+    """Alarms on the nodes of the group, and the sums of their metrics; nothing where Prometheus does it."""
     if not subject.replication_group or subject.purpose != "cache":
         return
     found = find_group(subject, aws, environment)
@@ -121,8 +135,14 @@ def alarm(
     members = tuple(group.get("MemberClusters", ()))[:MAX_MEMBERS]
     alarms = aws.ask("cloudwatch.DescribeAlarms", region=region, AlarmTypes=["MetricAlarm"]).get("MetricAlarms", ())
     watching = [each for each in alarms if is_about(each, members)]
-    if not watching and environment.prometheus:
-        return
+    if not watching:
+        samples = [each for server in environment.prometheus for each in prometheus.query(server, _of_counters(wanted))]
+        told = [sample for sample in samples if _has([sample], wanted.hits)]
+        if told:
+            caches = [cache for cache in environment.caches if cache.purpose == "cache"]
+            if subject in uncollected(caches, told):
+                yield judge_uncollected(subject, wanted)
+            return
     now = clock.now().replace(second=0, microsecond=0)
     sums = aws.ask(
         "cloudwatch.GetMetricData",
@@ -154,6 +174,33 @@ def judge_moment(cache: Cache, traffic: RedisTraffic, wanted: HitRateParameters)
             observed=f"{traffic.hits / lookups:.0%} of {lookups} look-ups in {traffic.seconds:g} s hit",
             expected=f"{wanted.min_ratio:.0%} or more",
         )
+
+
+def uncollected(caches: Sequence[Cache], hits: Sequence[Sample]) -> tuple[Cache, ...]:
+    """The caches that have no series, as far as can be told: none has a label that names them, and those whose labels
+    name no cache are too few. Caches of the same addresses are one server.
+    """
+    told = [" ".join(sample.labels.values()) for sample in hits]
+    unnamed = [cache for cache in caches if not any(_is_named(cache, labels) for labels in told)]
+    nameless = [labels for labels in told if not any(_is_named(cache, labels) for cache in caches)]
+    return tuple(unnamed) if len(nameless) < len({cache.addresses for cache in unnamed}) else ()
+
+
+def _is_named(cache: Cache, labels: str) -> bool:
+    hosts = [rf"(?<![\w.-]){re.escape(address.rpartition(':')[0])}(?![\w-])" for address in cache.addresses]
+    # Nodes of a group are named `orders-001.orders.abc123.euc1.cache.amazonaws.com`.
+    nodes = [rf"\.{re.escape(cache.replication_group)}\."] if cache.replication_group else []
+    return any(re.search(name, labels) for name in (*hosts, *nodes))
+
+
+def judge_uncollected(cache: Cache, wanted: HitRateParameters) -> Finding:
+    """Somebody is told of other caches, and of this one it cannot be said."""
+    return Finding.undecided(
+        subject=cache.name,
+        observed=f"no series of {wanted.hits} names it, and there are fewer servers with series than caches",
+        expected="fresh series of hits and misses of each cache",
+        next_step=f"let an exporter ask {cache}, or set an alarm of CloudWatch on its replication group",
+    )
 
 
 def judge_absent(server: PrometheusServer, missing: Sequence[str], *, is_elsewhere: bool) -> Finding:

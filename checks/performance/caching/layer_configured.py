@@ -2,12 +2,12 @@
 
 Pass          each declared cache answers; it refuses whoever has no password, and plaintext; in production it has replicas that are in step, or `min_nodes` servers where it is a cluster whose slots are all served; its memory is bounded, and it evicts as fits its purpose
 Fail          anybody is let in; TLS is not declared, or another port of the server takes plaintext; one server alone serves production; slots of a cluster are not served, or one of its servers does not answer; a replica is not in step; the memory is not bounded; a cache evicts nothing, or sessions and jobs are evicted; of the replication group: no automatic failover, one zone, encryption in transit absent or only preferred, neither token nor users
-Inconclusive  no cache is declared
+Inconclusive  no cache is declared; in production, nothing that is declared promotes the replica of a single server when that fails; a server with TLS listens for plaintext on a port that cannot be reached from here
 Error         the cache cannot be reached or denies what is asked; a declared replication group is in no declared region
 Needs         Redis ACL: `+ping +info +cluster|info +cluster|shards +cluster|slots +config|get`; where `replication_group` is declared `elasticache:DescribeReplicationGroups`
 Source        the guide, Caching; OWASP ASVS v5.0.0-12.3.1; AWS Well-Architected, REL 10 and PERF 3
 
-Warned of: a server that nobody but the audit is connected to, replicas that nothing promotes, a server that could not be asked, a plaintext port that cannot be reached from here.
+Warned of: a server that nobody but the audit is connected to, as a standby is, and a replica that could not be asked, of which its primary tells.
 """  # noqa: E501  each line is a paragraph of the page
 
 from __future__ import annotations
@@ -57,6 +57,9 @@ class LayerParameters(Parameters):
     auth: bool = True
     """Whether whoever comes without a password must be refused."""
 
+    promoted_by: str = ""
+    """What promotes a replica of a single server when that fails (`Azure`, `an operator`), where neither sentinels nor a replication group are declared; shown in the report."""  # noqa: E501  one paragraph of the page
+
 
 @check("Caches answer, keep strangers out, and are whole and bounded", each=Cache)
 def server(
@@ -65,7 +68,10 @@ def server(
     """What INFO says, what a connection without password and one without TLS come to."""
     topology = redis.topology(subject)
     yield from judge_access(subject, topology, wanted)
-    yield from judge_nodes(subject, topology, wanted, is_production=environment.stage == "production")
+    is_production = environment.stage == "production"
+    yield from judge_nodes(subject, topology, wanted, is_production=is_production)
+    if is_production:
+        yield from judge_promotion(subject, topology, wanted)
     yield from judge_memory(subject, topology)
     yield from judge_clients(subject, topology)
     if wanted.tls and topology.is_tls:
@@ -119,15 +125,16 @@ def judge_access(cache: Cache, topology: RedisTopology, wanted: LayerParameters)
 
 
 def judge_second_port(cache: Cache, address: str, port: int, reach: Reach) -> Finding:
-    """A server with TLS that listens on a port without, too."""
+    """A server with TLS that listens on a port without, too; undecided where it cannot be reached from here."""
     if reach is Reach.OPEN:
         return Finding.of(
             False, subject=cache.name, observed=f"{address} takes plaintext on port {port}", expected="`port 0`"
         )
-    return Finding.warning(
+    return Finding.undecided(
         subject=cache.name,
         observed=f"{address} listens for plaintext on port {port}, which cannot be reached from here",
         expected="`port 0`",
+        next_step=f"set `port 0` on {address}, or audit from where its clients run",
     )
 
 
@@ -170,12 +177,23 @@ def judge_nodes(
             yield Finding.warning(
                 subject=cache.name, observed=f"{address} could not be asked: {why}", expected="every server answers"
             )
-    if cache.mode == "single" and not cache.replication_group and len(topology.nodes) > 1:
-        yield Finding.warning(
-            subject=cache.name,
-            observed="nothing that is declared promotes a replica when the primary fails",
-            expected="sentinels, a cluster, or a replication group",
-        )
+
+
+def judge_promotion(cache: Cache, topology: RedisTopology, wanted: LayerParameters) -> Iterator[Finding]:
+    """Undecided where nothing that is known promotes a replica: then the cache is gone with its primary."""
+    if cache.mode != "single" or cache.replication_group or len(topology.nodes) < 2:
+        return
+    expected = "sentinels, a cluster, or a replication group"
+    if wanted.promoted_by:
+        observed = f"a replica is promoted by {wanted.promoted_by}, as the checklist says"
+        yield Finding.warning(subject=cache.name, observed=observed, expected=expected)
+        return
+    yield Finding.undecided(
+        subject=cache.name,
+        observed="nothing that is declared promotes a replica when the primary fails",
+        expected=expected,
+        next_step=f"declare sentinels or the replication group of caches.{cache}, or say what does it in `promoted_by`",
+    )
 
 
 def version_of(topology: RedisTopology) -> str:

@@ -2,12 +2,13 @@
 
 Pass          of each class of keys that was sampled, `min_expiring` or more expire, none later than `max_ttl_s` and not all sooner than `min_ttl_s`; keys are evicted only now and then
 Fail          keys of a class never expire; one expires later than the class may, or all at once; what is evicted is more than `max_evicted` of what goes; a database beside the first holds keys that never expire
-Inconclusive  no cache is declared, it is empty, it holds jobs alone, or fewer than `min_sample` keys could be sampled
+Inconclusive  no cache is declared; all are empty or hold jobs alone; of one that holds keys fewer than `min_sample` could be sampled
 Error         the cache cannot be reached or denies what is asked; a server of the cluster could not be asked
 Needs         Redis ACL: `+ping +info +scan +dbsize +pttl +type %R~*`, no `+get`
 Source        the guide, Caching; AWS Well-Architected, PERF 3; https://redis.io/docs/latest/commands/expire/
 
 Keys are classed by the shape of their names; what could tell who or what is taken out (`session:*`), and no name of a key is kept. Seconds left are judged, so that a value that is written too long is seen while it is fresh.
+An empty cache holds nothing that stays for ever; it holds back nothing, and passes nothing.
 Warned of: a class whose keys all expire at the same second, small classes that break the rule, databases beside the first, which are not sampled.
 """  # noqa: E501  each line is a paragraph of the page
 
@@ -22,6 +23,7 @@ from pydantic import Field
 from quub_audit.sdk import (
     Cache,
     Finding,
+    FindingStatus,
     KeyClass,
     KeySample,
     Parameters,
@@ -95,25 +97,30 @@ class TtlParameters(Parameters):
 
 @check("Keys expire, class by class, and are not evicted in place of it", each=Cache)
 def keys(subject: Cache, redis: Redis, wanted: TtlParameters) -> Iterator[Finding]:
-    """One finding per class of a sample, one about evictions."""
+    """One finding per class of a sample, one about evictions; where no key was judged, evictions alone pass nothing."""
     if subject.purpose == "queue":
         yield Finding.warning(subject=subject.name, observed="it holds jobs, whose keys rightly do not expire")
         return
     topology = redis.topology(subject)
     yield from judge_databases(subject, topology, wanted)
-    yield from judge_sample(subject, redis.sample(subject, keys=wanted.min_sample), wanted)
-    yield from judge_evictions(subject, topology, wanted)
+    of_keys = list(judge_sample(subject, redis.sample(subject, keys=wanted.min_sample), wanted))
+    yield from of_keys
+    is_judged = any(finding.status is not FindingStatus.WARNING for finding in of_keys)
+    for finding in judge_evictions(subject, topology, wanted):
+        if is_judged or finding.status is not FindingStatus.PASS:
+            yield finding
 
 
 def judge_sample(cache: Cache, sample: KeySample, wanted: TtlParameters) -> Iterator[Finding]:
-    """The classes of a sample that is large enough; a warning where it is not."""
+    """The classes of a sample that is large enough; undecided where it is not, a warning where there is no key."""
     if not sample.keys:
         yield Finding.warning(subject=cache.name, observed="it holds no key", expected="keys to judge")
     elif sample.keys < min(wanted.min_sample, SAMPLED_MOSTLY * sample.total_keys):
-        yield Finding.warning(
+        yield Finding.undecided(
             subject=cache.name,
             observed=f"{sample.keys} of {sample.total_keys} keys could be sampled in time",
             expected=f"{wanted.min_sample} keys, or all",
+            next_step="audit again when the cache is less busy, or lower `min_sample`",
         )
     else:
         for found in sample.classes:

@@ -15,9 +15,11 @@ from quub_audit.checks.performance.caching.hit_rate_monitored import (
     is_about,
     judge_absent,
     judge_moment,
+    judge_uncollected,
     judge_watch,
     queries,
     total,
+    uncollected,
     value_of,
     why_silent,
     why_unwatched,
@@ -85,6 +87,38 @@ def test_a_prometheus_without_series_fails_unless_cloudwatch_has_them() -> None:
 
     assert judge_absent(server, ["a"], is_elsewhere=False).status is FAIL
     assert judge_absent(server, ["a"], is_elsewhere=True).status is WARNING
+
+
+def of_servers(*instances: str) -> list[Sample]:
+    return [Sample(value=1, at=NOW, labels={"__name__": WANTED.hits, "instance": each}) for each in instances]
+
+
+SECOND = Cache(
+    name="second", addresses=("master.second.abc.euc1.cache.amazonaws.com:6379",), replication_group="second"
+)
+
+
+@pytest.mark.parametrize(
+    ("instances", "missing"),
+    [
+        (["10.0.0.1:9121", "10.0.0.2:9121"], []),
+        (["10.0.0.1:9121"], ["prod-cache", "second"]),
+        (["redis://cache:6379", "10.0.0.2:9121"], []),
+        (["redis://cache:6379"], ["second"]),
+        (["cache-exporter:9121"], ["prod-cache", "second"]),
+        (["redis://cache:6379", "rediss://second-001.second.abc.0001.euc1.cache.amazonaws.com:6379"], []),
+    ],
+)
+def test_a_cache_is_collected_where_a_label_names_it_or_there_are_as_many_servers_as_caches(
+    instances: list[str], missing: list[str]
+) -> None:
+    found = uncollected([CACHE, SECOND], of_servers(*instances))
+
+    assert [cache.name for cache in found] == missing
+
+
+def test_a_cache_without_series_beside_one_that_is_watched_is_undecided() -> None:
+    assert judge_uncollected(CACHE, WANTED).is_undecided
 
 
 @pytest.mark.parametrize(("value", "read"), [(5.0, 5.0), (float("nan"), 0.0), (float("inf"), 0.0), (-1.0, 0.0)])
@@ -331,6 +365,15 @@ def test_a_group_without_an_alarm_and_with_a_poor_ratio_fails_for_both(cloud: Cl
     assert [finding.observed for finding in result.of_status(FAIL)] == [
         "no alarm looks at its hits or misses, 40% of 10000 look-ups hit"
     ]
+
+
+def test_a_group_that_neither_an_alarm_nor_a_declared_prometheus_watches_fails(cloud: Cloud, tmp_path: Path) -> None:
+    cache = group(cloud)
+
+    with redis_watch(tmp_path, None, {}) as watch:
+        result = look(cache, check="alarm", cloud=cloud, prometheus=watch.target)
+
+    assert [finding.observed for finding in result.of_status(FAIL)] == ["no alarm looks at its hits or misses"]
 
 
 def test_a_group_whose_alarm_tells_nobody_fails(cloud: Cloud) -> None:

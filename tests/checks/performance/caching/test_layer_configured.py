@@ -16,6 +16,7 @@ from quub_audit.checks.performance.caching.layer_configured import (
     judge_group,
     judge_memory,
     judge_nodes,
+    judge_promotion,
     judge_second_port,
     replicas_in_step,
     version_of,
@@ -127,7 +128,6 @@ def test_a_cache_that_does_not_survive_a_server_fails(
     ("found", "is_production", "mode", "expected"),
     [
         (topology(), True, "sentinel", [PASS]),
-        (topology(), True, "single", [PASS, WARNING]),
         (topology(node()), False, "single", [PASS]),
         (topology(silent=(("b:1", "refused"),)), True, "sentinel", [PASS, WARNING]),
         (topology(node(), node(), node(), cluster_state="ok", cluster_slots_ok=16384), True, "cluster", [PASS]),
@@ -137,6 +137,22 @@ def test_one_server_is_enough_outside_production_and_replicas_or_a_cluster_in_it
     found: RedisTopology, is_production: bool, mode: str, expected: list[FindingStatus]
 ) -> None:
     assert statuses(nodes_judged(found, is_production=is_production, mode=mode)) == expected
+
+
+def promotion(found: RedisTopology, *, group: str = "", mode: Any = "single", by: str = "") -> list[str]:
+    cache = Cache(name="prod-cache", addresses=("cache:6379",), mode=mode, replication_group=group)
+    return [finding.kind for finding in judge_promotion(cache, found, LayerParameters(promoted_by=by))]
+
+
+def test_a_replica_that_nothing_promotes_is_undecided_until_it_is_said_what_does() -> None:
+    assert promotion(topology()) == ["undecided"]
+    assert promotion(topology(), by="an operator") == ["warning"]
+    assert (
+        promotion(topology(), mode="sentinel")
+        == promotion(topology(), group="orders")
+        == promotion(topology(node()))
+        == []
+    )
 
 
 def test_replicas_of_a_managed_group_that_only_their_primary_reaches_are_not_warned_of() -> None:
@@ -196,9 +212,13 @@ def test_a_cache_to_which_nobody_is_connected_is_warned_of(clients: str, expecte
     assert statuses(judge_clients(CACHE, topology(node(connected_clients=clients)))) == list(expected)
 
 
-@pytest.mark.parametrize(("reach", "status"), [(Reach.OPEN, FAIL), (Reach.REFUSED, WARNING), (Reach.FILTERED, WARNING)])
-def test_a_plaintext_port_beside_tls_fails_when_it_can_be_reached(reach: Reach, status: FindingStatus) -> None:
-    assert judge_second_port(CACHE, "cache:6380", 6379, reach).status is status
+@pytest.mark.parametrize(
+    ("reach", "kind"), [(Reach.OPEN, "fail"), (Reach.REFUSED, "undecided"), (Reach.FILTERED, "undecided")]
+)
+def test_a_plaintext_port_beside_tls_fails_when_it_can_be_reached_and_is_undecided_else(
+    reach: Reach, kind: str
+) -> None:
+    assert judge_second_port(CACHE, "cache:6380", 6379, reach).kind == kind
 
 
 GROUP: dict[str, Any] = {
@@ -265,7 +285,7 @@ def look(
 
 @pytest.mark.proof("pass")
 def test_a_pair_with_tls_users_and_bounds_passes(redis: RedisServer) -> None:
-    result = look(redis.cache())
+    result = look(redis.cache(), promoted_by="an operator")
 
     assert result.status is Status.PASS
     assert [finding.observed for finding in result.of_status(PASS)][2] == "Redis 7.0.15, 2 servers, all in step"
@@ -307,6 +327,15 @@ def test_a_plaintext_port_beside_that_of_tls_fails(redis: RedisServer) -> None:
     assert [finding.observed for finding in result.of_status(FAIL)] == [
         f"{redis.address} takes plaintext on port {port}"
     ]
+
+
+@pytest.mark.proof("inconclusive")
+def test_a_pair_that_is_sound_and_that_nothing_promotes_does_not_pass(redis: RedisServer) -> None:
+    result = look(redis.cache())
+
+    assert result.status is Status.INCONCLUSIVE
+    assert result.of_status(PASS)
+    assert "promoted_by" in result.next_step
 
 
 @pytest.mark.proof("inconclusive")

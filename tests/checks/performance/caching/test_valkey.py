@@ -71,7 +71,7 @@ def test_it_tells_its_own_name_and_is_sent_nothing_but_what_only_tells(pair: Red
 
 
 def test_a_pair_passes_and_is_called_by_its_own_version(pair: RedisServer) -> None:
-    result = look("layer-configured", pair, tls=False)
+    result = look("layer-configured", pair, tls=False, promoted_by="an operator")
 
     assert result.status is Status.PASS, result.reason
     said = observed(result, PASS)[1]
