@@ -276,13 +276,14 @@ class VaultEntry(Strict):
 
 
 class GitHubEntry(Strict):
-    """The repository at GitHub, whose alerts on credentials are asked for."""
+    """The repository at GitHub, whose alerts and analyses of code are asked for."""
 
     project: Annotated[str, written(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+", "a repository such as acme/orders")]
     url: BackendUrl = ""
     """The address of the API; that of github.com when empty."""
     token: Token = ""
-    """`${NAME}` of the variable that holds a token that may read the repository's alerts on credentials."""
+    """`${NAME}` of the variable that holds a token that may read its alerts on credentials, of Dependabot and of code
+    scanning."""
     ca_file: Line = ""
     """PEM file of the authority that signs its chain, relative to this file; the public roots when empty."""
 

@@ -2,8 +2,8 @@
 
 Pass          a scan of the whole tree and history at this commit, our own or that of an artifact, finds no credential; what every declared endpoint serves (page, scripts, source maps, known paths) holds none; GitHub, where it is declared, has no open alert
 Fail          a credential stands in the tree, the history, an artifact's findings, or an image, a log of CI or a build output of purpose `published` (layers and `Env` of images included); one is served, or a value of the declared secret store is; `/.git`, `/.env`, a dump or Spring's environment answers; a Terraform state is tracked; GitHub has an alert that is not known to be revoked
-Inconclusive  neither a repository nor an artifact of purpose `secret-scan` is declared; only the repository was looked at; an artifact is missing, stale or of another commit
-Error         the clone is shallow or has no history; an artifact names nothing that was scanned; a published file is empty, or cannot be unpacked; an endpoint does not answer, or not all that it names; GitHub denies its alerts
+Inconclusive  neither a repository nor an artifact of purpose `secret-scan` is declared; only the repository was looked at; an artifact is missing, stale or of another commit, names nothing that was scanned or says that not all was; a published file is empty
+Error         the clone is shallow or has no history; a published file cannot be unpacked; an endpoint does not answer, or not all that it names; GitHub denies its alerts
 Needs         a full clone (`fetch-depth: 0`); endpoints; artifacts of purpose `secret-scan` (SARIF of gitleaks, betterleaks or detect-secrets, TruffleHog's JSON with its log); artifacts of purpose `published`, which pass nothing alone; `repositories[].github` with secret_scanning_alerts: read; `read_secret_values` to search for the values of `quub.secrets` themselves
 Source        OWASP ASVS 5.0, v5.0.0-13.3.1 and -13.4.1; OWASP Top 10:2025, A02 and A07. Publishable keys (Stripe's pk_, Firebase, Sentry's DSN) are told; so is what only its name or its randomness speaks for, outside of the repository and of `Env` of images
 """  # noqa: E501  each line is a paragraph of the page
@@ -66,13 +66,21 @@ class ExposureParameters(Allowances):
 
 
 @check("What endpoints serve to anybody holds no credential", each=Endpoint)
-def served(
-    subject: Endpoint, web: WebAssets, environment: Environment, wanted: ExposureParameters
-) -> Iterator[Finding]:
+def served(subject: Endpoint, web: WebAssets, wanted: ExposureParameters) -> Iterator[Finding]:
     """One finding for each credential and exposed path; one for the endpoint where there is none."""
-    surface = web.surface(subject, max_scripts=wanted.max_scripts)
-    for finding in judge_surface(subject, surface, wanted):
-        yield _half(finding, environment)
+    yield from judge_surface(subject, web.surface(subject, max_scripts=wanted.max_scripts), wanted)
+
+
+@check("Somebody looks at the code and its history", each=Environment)
+def looked_at(subject: Environment) -> Finding | None:
+    """Says only that nobody does: what is served says nothing of what was committed."""
+    if subject.repositories or any(artifact.purpose == "secret-scan" for artifact in subject.artifacts):
+        return None
+    return Finding.undecided(
+        subject="code and history",
+        message="neither a repository nor an artifact of purpose secret-scan is declared",
+        next_step="declare `repositories`, or an artifact of purpose secret-scan",
+    )
 
 
 @check("The code and its whole history hold no credential", each=Repository)
@@ -196,20 +204,6 @@ def _judge_secret(endpoint: str, secret: WebSecret, wanted: ExposureParameters) 
     )
 
 
-def _half(finding: Finding, environment: Environment) -> Finding:
-    """What is served passes nothing alone: nobody has looked at the code and its history then."""
-    is_looked_at = environment.repositories or any(
-        artifact.purpose == "secret-scan" for artifact in environment.artifacts
-    )
-    if is_looked_at or finding.status is not FindingStatus.PASS:
-        return finding
-    return Finding.warning(
-        subject=finding.subject,
-        observed=f"{finding.observed}, but neither a repository nor a secret-scan is declared",
-        expected=finding.expected,
-    )
-
-
 def tell_ignored(repository: str, scan: SecretScan) -> Iterator[Finding]:
     """One warning with the number of values that something lets pass, by what does."""
     reasons = Counter(leak.sample_reason or "a sample" for leak in scan.secrets if leak.is_sample)
@@ -234,7 +228,7 @@ def judge_artifact(artifact: str, scan: Scan) -> Iterator[Finding]:
         )
     named = f"{scan.origin.tool or 'a scanner'} {scan.origin.version}".strip()
     if scan.unread:
-        yield Finding.error(
+        yield Finding.undecided(
             subject=artifact,
             message=f"{artifact}: {named} could not look at {cut(scan.unread)}",
             next_step="mend what it stumbles over, and run it again",
@@ -290,7 +284,7 @@ def judge_leaks(artifact: str, leaks: Leaks, wanted: ExposureParameters) -> Iter
         observed = f"{samples.total()} of {len(leaks.secrets)} findings do not count: {told}"
         yield Finding.warning(subject=f"{artifact}: {leaks.origin.file}", observed=observed, expected=NO_CREDENTIAL)
     if not leaks.files_scanned:
-        yield Finding.error(
+        yield Finding.undecided(
             subject=artifact,
             message=f"{artifact}: {leaks.origin.file} is empty, so that nothing could be looked at",
             next_step="correct `files` of the artifact",
@@ -298,7 +292,7 @@ def judge_leaks(artifact: str, leaks: Leaks, wanted: ExposureParameters) -> Iter
 
 
 def _shows_nothing(artifact: str, why: str) -> Finding:
-    return Finding.error(
+    return Finding.undecided(
         subject=artifact,
         message=f"{artifact} {why}",
         next_step="have it write SARIF, which names the rules that were tried",

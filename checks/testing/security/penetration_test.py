@@ -1,10 +1,10 @@
 """Somebody who did not build it has tried to break in, within a year, and nothing grave that was found is open.
 
-Pass          for every declared endpoint, the newest attestation that has its host in `scope` is at most `max_age_days` old and valid, names the organisation, the method and the digest of the report, and says that no critical and no high finding is open
+Pass          for every declared endpoint, the newest attestation that has its host in `scope` is at most `max_age_days` old and valid, names the organisation, the method and the digest of the report, says that no critical and no high finding is open, and when that was looked at anew
 Fail          a test counts, but no test has the host of an endpoint in its scope; critical or high findings are open
-Inconclusive  nothing is attested, or only what is expired or too old; the environment declares no endpoint
+Inconclusive  nothing is attested, or only what is expired or too old; nobody says that what was found was tested anew; the environment declares no endpoint
 Error         an attestation counts and does not say what has to be known: organisation, method, scope, digest of the report, open findings
-Needs         an entry of attestations.yaml for this item, with `organisation`, `method`, `scope`, `report_sha256`, `open_findings` and, after a retest, `retested_on`
+Needs         an entry of attestations.yaml for this item, with `organisation`, `method`, `scope`, `report_sha256`, `open_findings` and `retested_on`, which is the day of the test itself where it found nothing critical or high
 Source        PCI DSS 4.0.1, 11.4.2 and 11.4.3 (once in 12 months, by somebody independent), NIST SP 800-115. A scan by a tool is no penetration test
 """  # noqa: E501  each line is a paragraph of the page
 
@@ -36,12 +36,16 @@ def endpoint(
 def judge(
     subject: Endpoint, attestations: Attestations, today: date, wanted: PenetrationTestParameters
 ) -> Iterator[Finding]:
-    """Weigh the tests that count on `today`; only a warning where none does."""
+    """Weigh the tests that count on `today`; undecided where none does."""
     newest_first = sorted(attestations.entries, key=lambda entry: entry.performed_on, reverse=True)
     counting = [entry for entry in newest_first if why_not(entry, today, wanted.max_age_days) == ""]
     if not counting:
         why = why_not(newest_first[0], today, wanted.max_age_days) if newest_first else "there is no attestation of one"
-        yield Finding.warning(subject=subject.name, observed=f"no penetration test counts: {why}")
+        yield Finding.undecided(
+            subject=subject.name,
+            observed=f"no penetration test counts: {why}",
+            next_step="book one, and attest it in attestations.yaml",
+        )
         return
     covering = [entry for entry in counting if entry.covers(subject.host)]
     chosen = covering[0] if covering else next((entry for entry in counting if not entry.scope), None)
@@ -93,7 +97,7 @@ def lacking(entry: Attestation) -> Iterator[str]:
 
 
 def weigh(subject: Endpoint, entry: Attestation) -> Iterator[Finding]:
-    """The judgement by one complete test, and a warning where nobody looked again."""
+    """The judgement by one complete test; undecided where nobody looked again."""
     still_open = entry.open_findings
     if still_open is None:
         raise ValueError("an attestation that does not say what is open cannot be weighed")
@@ -105,8 +109,9 @@ def weigh(subject: Endpoint, entry: Attestation) -> Iterator[Finding]:
         expected="0 critical and 0 high findings open",
     )
     if entry.retested_on is None:
-        yield Finding.warning(
+        yield Finding.undecided(
             subject=subject.name,
             observed=f"the test of {entry.performed_on} names no retest (`retested_on`): "
             "that findings are mended is the word of those who mended them",
+            next_step="have it retested; if it found nothing grave, set `retested_on` to the day of the test",
         )

@@ -42,13 +42,14 @@ ITEM = "testing.security.api-key-exposure"
 DATA = Path(__file__).parents[3] / "parsers" / "data"
 WANTED = ExposureParameters()
 PASS, FAIL, ERROR, WARNING = FindingStatus.PASS, FindingStatus.FAIL, FindingStatus.ERROR, FindingStatus.WARNING
+UNDECIDED = "undecided"
 SEALER = Sealer(b"salt", Redactor())
 PAGE_AT = Endpoint(name="shop", url="https://shop.test", host="shop.test", port=443, audience="browser")
 API_AT = replace(PAGE_AT, audience="api")
 
 
-def statuses(findings: Iterator[Finding]) -> list[FindingStatus]:
-    return [finding.status for finding in findings]
+def statuses(findings: Iterator[Finding]) -> list[FindingStatus | str]:
+    return [UNDECIDED if finding.is_undecided else finding.status for finding in findings]
 
 
 def surface(**changes: Any) -> WebSurface:
@@ -85,7 +86,7 @@ def exposed(kind: ExposureKind) -> WebExposure:
     ],
 )
 def test_a_surface_passes_only_where_all_was_seen_and_nothing_is_bad(
-    seen: Mapping[str, Any], expected: list[FindingStatus]
+    seen: Mapping[str, Any], expected: list[FindingStatus | str]
 ) -> None:
     assert statuses(judge_surface(PAGE_AT, surface(**seen), WANTED)) == expected
 
@@ -120,10 +121,10 @@ def leak(**changes: Any) -> ScanFinding:
     ("seen", "expected"),
     [
         (scan(), [PASS]),
-        (scan(volume=0), [ERROR]),
-        (scan(unread=("something",)), [ERROR]),
+        (scan(volume=0), [UNDECIDED]),
+        (scan(unread=("something",)), [UNDECIDED]),
         (scan(leak()), [FAIL]),
-        (scan(leak(), volume=0), [FAIL, ERROR]),
+        (scan(leak(), volume=0), [FAIL, UNDECIDED]),
         (scan(leak(acceptance=Acceptance(by="the baseline"))), [WARNING, PASS]),
         (scan(leak(confidence="false positive")), [WARNING, PASS]),
         (scan(leak(id="generic-api-key")), [WARNING, PASS]),
@@ -132,7 +133,9 @@ def leak(**changes: Any) -> ScanFinding:
         (scan(leak(id="Secret Keyword", confidence="confirmed")), [FAIL]),
     ],
 )
-def test_a_scan_passes_only_where_it_looked_and_nothing_is_open(seen: Scan, expected: list[FindingStatus]) -> None:
+def test_a_scan_passes_only_where_it_looked_and_nothing_is_open(
+    seen: Scan, expected: list[FindingStatus | str]
+) -> None:
     assert statuses(judge_artifact("secrets", seen)) == expected
 
 
@@ -188,11 +191,11 @@ ALLOWING = ExposureParameters(
         (leaks("made for browsers"), WANTED, [WARNING]),
         (leaks("", "made for browsers"), WANTED, [FAIL, WARNING]),
         (leaks(""), ALLOWING, [WARNING]),
-        (leaks(files_scanned=0), WANTED, [ERROR]),
+        (leaks(files_scanned=0), WANTED, [UNDECIDED]),
     ],
 )
 def test_a_published_file_fails_by_what_it_holds_and_passes_nothing(
-    seen: Leaks, wanted: ExposureParameters, expected: list[FindingStatus]
+    seen: Leaks, wanted: ExposureParameters, expected: list[FindingStatus | str]
 ) -> None:
     assert statuses(judge_leaks("image", seen, wanted)) == expected
 
@@ -214,7 +217,7 @@ ON = {"project": "acme/orders", "is_enabled": True, "is_push_protected": True}
     ],
 )
 def test_alerts_fail_unless_they_are_known_to_be_revoked(
-    told: Mapping[str, Any], expected: list[FindingStatus]
+    told: Mapping[str, Any], expected: list[FindingStatus | str]
 ) -> None:
     assert statuses(judge_alerts("acme/orders at GitHub", SecretAlerts(**told))) == expected
 
@@ -308,7 +311,31 @@ def test_nothing_declared_is_inconclusive() -> None:
 @pytest.mark.proof("inconclusive")
 def test_clean_scripts_alone_are_inconclusive(names: Names) -> None:
     with serving(names, shop(good())) as endpoint:
-        assert audit(endpoints=(endpoint,)).status is Status.INCONCLUSIVE
+        result = audit(endpoints=(endpoint,))
+
+    assert result.status is Status.INCONCLUSIVE
+    assert {finding.subject for finding in result.findings if finding.is_undecided} == {"code and history"}
+    assert {finding.subject for finding in result.findings if finding.status is PASS} == {"shop"}
+
+
+@pytest.mark.proof("inconclusive")
+def test_a_scan_that_names_nothing_holds_back_the_pass_of_what_is_served(
+    names: Names, tmp_path: Path, app: Checkout
+) -> None:
+    (tmp_path / "empty.sarif").write_text(
+        json.dumps({"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "gitleaks"}}, "results": []}]})
+    )
+    empty = Artifact(
+        name="secrets",
+        purpose="secret-scan",
+        files=(str(tmp_path / "empty.sarif"),),
+        commit=app.git("rev-parse", "HEAD"),
+    )
+    with serving(names, shop(good())) as endpoint:
+        result = audit(app.target, endpoints=(endpoint,), artifacts=(empty,), **SAME_DAY)
+
+    assert result.status is Status.INCONCLUSIVE
+    assert {finding.subject for finding in result.findings if finding.is_undecided} == {"secrets"}
 
 
 @pytest.mark.proof("inconclusive")

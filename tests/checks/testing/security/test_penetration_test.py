@@ -108,6 +108,17 @@ def test_a_test_of_400_days_ago_does_not_count(folder: Path) -> None:
 
 
 @pytest.mark.proof("inconclusive")
+def test_a_test_without_a_retest_is_undecided_until_somebody_says_that_nothing_grave_was_found(folder: Path) -> None:
+    untested = {name: value for name, value in COMPLETE.items() if name != "retested_on"}
+
+    item = audited(declared(folder, untested))
+
+    assert item.status.value == "inconclusive"
+    assert "set `retested_on` to the day of the test" in item.next_step
+    assert audited(declared(folder, {**untested, "retested_on": untested["performed_on"]})).status.value == "pass"
+
+
+@pytest.mark.proof("inconclusive")
 def test_another_items_attestation_says_nothing(folder: Path) -> None:
     item = audited(declared(folder, {**COMPLETE, "item": "security.api-keys.ip-allowlist"}))
 
@@ -154,7 +165,7 @@ API = Endpoint(name="api", url="https://api.example.com", host="api.example.com"
 
 def statuses(*entries: Attestation, endpoint: Endpoint = API, today: date = TODAY) -> list[str]:
     found = judge(endpoint, Attestations(entries=entries), today, PenetrationTestParameters())
-    return [finding.status.value for finding in found]
+    return [finding.kind for finding in found]
 
 
 @pytest.mark.parametrize(
@@ -162,9 +173,9 @@ def statuses(*entries: Attestation, endpoint: Endpoint = API, today: date = TODA
     [
         pytest.param([attestation()], ["pass"], id="good"),
         pytest.param([attestation(365)], ["pass"], id="a-year-ago"),
-        pytest.param([attestation(366)], ["warning"], id="more-than-a-year-ago"),
-        pytest.param([attestation(10, expires=TODAY - timedelta(days=1))], ["warning"], id="expired-early"),
-        pytest.param([attestation(retested_on=None)], ["pass", "warning"], id="no-retest"),
+        pytest.param([attestation(366)], ["undecided"], id="more-than-a-year-ago"),
+        pytest.param([attestation(10, expires=TODAY - timedelta(days=1))], ["undecided"], id="expired-early"),
+        pytest.param([attestation(retested_on=None)], ["pass", "undecided"], id="no-retest"),
         pytest.param([attestation(scope=("API.Example.COM",))], ["pass"], id="case"),
         pytest.param([attestation(scope=("*.example.com",))], ["pass"], id="wildcard"),
         pytest.param([attestation(scope=("*.api.example.com",))], ["fail"], id="wildcard-is-for-names-below"),
@@ -194,4 +205,4 @@ def test_the_newest_test_of_the_host_decides(entries: list[Attestation], expecte
 
 
 def test_an_attestation_of_tomorrow_does_not_count_today() -> None:
-    assert statuses(replace(attestation(), performed_on=TODAY + timedelta(days=1))) == ["warning"]
+    assert statuses(replace(attestation(), performed_on=TODAY + timedelta(days=1))) == ["undecided"]
