@@ -2,8 +2,8 @@
 
 Pass          of the code of the repository, and of each package and report by itself, more than `min_lines_percent` of the lines ran; what no report speaks of counts as not run
 Fail          80.0% or less ran of the whole, of a package or of what a report speaks of; fewer branches than `min_branches_percent`; more than `max_ignored_percent` of the lines are left out by comments or configuration
-Inconclusive  no coverage is declared, it is older than `max_age_days` or of another commit, it holds fewer than `min_lines` lines of the repository, or the unit tests beside it were not run
-Error         a report or the checkout cannot be read; one of several reports, or of several repositories, shows nothing
+Inconclusive  no coverage of a repository is declared, it is older than `max_age_days` or of another commit, it holds fewer than `min_lines` lines of the repository, one of several reports holds none, or the unit tests beside it were not run
+Error         a report or the checkout cannot be read
 Needs         the reports, and a checkout of the code
 Source        the guide, Testing; docs/artifacts.md for the formats
 """  # noqa: E501  each line is a paragraph of the page
@@ -85,9 +85,6 @@ def code(
         measured=measured,
         unseen={path: lines for path, lines in unseen.items() if lines},
         tests_run=None if cases is None else sum(case.outcome != "skipped" for case in cases),
-        is_alone=all(
-            artifacts_about(each, "coverage", environment) == () or each == subject for each in environment.repositories
-        ),
     )
     yield from judge(seen, wanted)
     if found:
@@ -113,8 +110,6 @@ class Seen:
     """Lines by path of the files that no report speaks of."""
     tests_run: int | None = None
     """None where no unit tests are declared beside it."""
-    is_alone: bool = True
-    """No other repository has its coverage declared."""
 
     @property
     def subject(self) -> str:
@@ -133,7 +128,7 @@ def judge(seen: Seen, wanted: CoverageParameters) -> Iterator[Finding]:
     reports = seen.measured.reports
     for name, paths in reports.items() if len(set(reports.values())) > 1 else ():
         if not paths:
-            yield _shows_nothing(name, f"none of its files is code of {seen.subject}")
+            yield _shows_nothing(name, f"none of its files is code of {seen.subject}", "some are")
         elif _lines(seen, paths, frozenset()).all >= wanted.min_lines:
             yield _judge(name, seen, paths, frozenset(), wanted)
     for doubt in seen.measured.doubts:
@@ -189,7 +184,7 @@ def _judge(
 
 
 def _nothing(seen: Seen, wanted: CoverageParameters) -> Iterator[Finding]:
-    """That nothing is shown: told where nothing else could pass, and else what holds back the pass."""
+    """That nothing is shown of a repository that holds code."""
     measured, unseen = lines_of(seen.measured.files.values()).all, sum(seen.unseen.values())
     if not seen.measured.reports and unseen < wanted.min_lines:
         return
@@ -201,17 +196,14 @@ def _nothing(seen: Seen, wanted: CoverageParameters) -> Iterator[Finding]:
         told = f"no coverage is declared, of about {unseen} lines"
     if seen.measured.strangers:
         told += f", and what is no file of it: {cut(seen.measured.strangers)}"
-    if seen.is_alone:
-        expected = f"{wanted.min_lines} lines or more, by tests that were run"
-        yield Finding.warning(subject=seen.subject, observed=told, expected=expected)
-    else:
-        yield _shows_nothing(seen.subject, told)
+    yield _shows_nothing(seen.subject, told, f"{wanted.min_lines} lines or more, by tests that were run")
 
 
-def _shows_nothing(subject: str, why: str) -> Finding:
-    return Finding.error(
+def _shows_nothing(subject: str, observed: str, expected: str) -> Finding:
+    return Finding.undecided(
         subject=subject,
-        message=f"{subject} shows nothing: {why}",
+        observed=observed,
+        expected=expected,
         next_step="let the tool write paths of the repository, or declare what is shown where in environments.yaml",
     )
 

@@ -2,8 +2,8 @@
 
 Pass          of each file of each critical path `min_lines_percent` of the lines and `min_branches_percent` of the branches ran, and every function; the unit tests passed; tests noticed `min_mutants_percent` of the changes to it where a mutation tester was run
 Fail          a file has less, or no report speaks of it; a unit test failed, none was run, or none of those with the tag of the path passed; tests noticed fewer changes
-Inconclusive  environments.yaml names no critical path, no coverage or no unit tests of the repository, or they are older than `max_age_days` or of another commit
-Error         a glob of a critical path matches no code, or no report counts branches of it; a report or the checkout cannot be read
+Inconclusive  environments.yaml names no critical path, no coverage or no unit tests of the repository, or they are older than `max_age_days` or of another commit, or hold no test; no report counts branches of a file; a mutation tester did not end
+Error         a glob of a critical path matches no code that could run; a report or the checkout cannot be read
 Needs         the reports, and a checkout of the code
 Source        the guide, Testing; NIST SP 800-218, PW.8
 """  # noqa: E501  each line is a paragraph of the page
@@ -26,6 +26,7 @@ from quub_audit.checks.testing.unit._code import (
 )
 from quub_audit.checks.testing.unit._measured import Measured, Mutants, branches_of, lines_of, measure, mutants_of
 from quub_audit.sdk import (
+    Artifact,
     Artifacts,
     CriticalPath,
     Environment,
@@ -34,6 +35,7 @@ from quub_audit.sdk import (
     Location,
     Repositories,
     TestCase,
+    artifacts_for,
     check,
     cut,
 )
@@ -72,6 +74,33 @@ class Seen:
     def paths(self) -> list[str]:
         """Its files, by path."""
         return sorted(frozenset().union(*self.by_glob.values()))
+
+
+@check("No unit test of critical code fails", each=artifacts_for("unit-tests"))
+def suite(
+    subject: Artifact, artifacts: Artifacts, environment: Environment, wanted: PathParameters
+) -> Iterator[Finding]:
+    """Says only what is wrong: which path a test runs is told by coverage."""
+    repository = repository_named(subject.repository, environment)
+    if any(repository_named(each.repository, environment) == repository for each in environment.testing.critical_paths):
+        reports = artifacts.tests(subject, fresh=wanted.fresh)
+        yield from judge_suite(subject.name, [case for report in reports for case in report.cases])
+
+
+def judge_suite(subject: str, cases: Sequence[TestCase]) -> Iterator[Finding]:
+    """A fail for tests that failed, or where all were skipped; undecided where there is none."""
+    failed = [case for case in cases if case.outcome in ("failed", "error")]
+    expected = "tests that pass, and none that fails"
+    if failed:
+        names = cut(f"{case.suite} {case.name}" for case in failed)
+        yield Finding.of(False, subject=subject, observed=f"{len(failed)} tests failed: {names}", expected=expected)
+    elif not cases:
+        yield Finding.undecided(
+            subject=subject, observed="it holds no test", expected=expected, next_step="look why the runner found none"
+        )
+    elif not any(case.outcome == "passed" for case in cases):
+        observed = f"none of {len(cases)} tests was run"
+        yield Finding.of(False, subject=subject, observed=observed, expected=expected)
 
 
 @check("Critical paths are covered by tests that pass", each=CriticalPath)
@@ -132,14 +161,24 @@ def judge(seen: Seen, wanted: PathParameters) -> Iterator[Finding]:
     yield from (no_code(seen, glob) for glob in empty)
     if seen.measured is None or seen.cases is None:
         kind = "coverage" if seen.measured is None else "unit tests"
-        yield Finding.warning(
-            subject=seen.name, observed=f"no {kind} of {seen.code.repository}", expected="declared in environments.yaml"
-        )
+        yield undeclared(seen, kind)
         return
-    yield from _judge_tests(seen, seen.cases)
+    tagged = [case for case in seen.cases if f"critical:{seen.name}" in case.tags]
+    if tagged and not any(case.outcome == "passed" for case in tagged):
+        observed = f"none of {len(tagged)} tests with the tag critical:{seen.name} passed"
+        yield Finding.of(False, subject=seen.name, observed=observed, expected="one that passes")
     if seen.paths:
         yield from _judge_files(seen, seen.measured, wanted)
     yield from judge_mutants(seen, wanted.min_mutants_percent)
+
+
+def undeclared(seen: Seen, kind: str) -> Finding:
+    """That nothing of that kind is declared of the repository."""
+    return Finding.undecided(
+        subject=str(seen.code.repository),
+        observed=f"no artifact with its {kind} is declared",
+        next_step="declare what the pipeline keeps under `artifacts:` of environments.yaml",
+    )
 
 
 def no_code(seen: Seen, glob: str) -> Finding:
@@ -162,24 +201,12 @@ def judge_mutants(seen: Seen, min_percent: float) -> Iterator[Finding]:
             expected=f"{min_percent:g}% or more",
         )
     elif seen.mutants.pending:
-        yield Finding.warning(
-            subject=seen.name, observed=f"{seen.mutants.pending} changes were never tried", expected="a run that ended"
+        yield Finding.undecided(
+            subject=seen.name,
+            observed=f"{seen.mutants.pending} changes were never tried",
+            expected="a run that ended",
+            next_step="let the mutation tester run to its end",
         )
-
-
-def _judge_tests(seen: Seen, cases: Sequence[TestCase]) -> Iterator[Finding]:
-    failed = [case for case in cases if case.outcome in ("failed", "error")]
-    tagged = [case for case in cases if f"critical:{seen.name}" in case.tags]
-    if failed:
-        names = cut(f"{case.suite} {case.name}" for case in failed)
-        observed, expected = f"{len(failed)} unit tests failed: {names}", "none failed"
-    elif not any(case.outcome == "passed" for case in cases):
-        observed, expected = f"none of {len(cases)} unit tests was run", "tests that pass"
-    elif tagged and not any(case.outcome == "passed" for case in tagged):
-        observed, expected = f"none of {len(tagged)} tests with the tag critical:{seen.name} was run", "one that passes"
-    else:
-        return
-    yield Finding.of(False, subject=seen.name, observed=observed, expected=expected)
 
 
 def _judge_files(seen: Seen, measured: Measured, wanted: PathParameters) -> Iterator[Finding]:
@@ -201,9 +228,11 @@ def _judge_files(seen: Seen, measured: Measured, wanted: PathParameters) -> Iter
             location = Location(file=path, line=first)
             yield Finding.of(False, subject=name, observed=_told(file), expected=expected, location=location)
         elif path in measured.without_branches:
-            yield Finding.error(
+            yield Finding.undecided(
                 subject=name,
-                message=f"{name}: no report counts its branches",
+                observed="no report counts its branches",
+                expected=expected,
+                location=location,
                 next_step="have the tool measure branches: `--cov-branch`, `branch: true`",
             )
         else:

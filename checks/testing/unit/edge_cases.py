@@ -2,7 +2,7 @@
 
 Pass          of each critical path `min_branches_percent` of the branches ran and tests noticed `min_mutants_percent` of the changes to it; or each of its modules has property tests and `min_branches_with_properties_percent` of the branches ran
 Fail          fewer branches ran, or tests noticed fewer changes
-Inconclusive  environments.yaml names no critical path, or for one of them it was measured neither by a mutation tester nor are there property tests; reports are older than `max_age_days` or of another commit; names of tests alone show nothing
+Inconclusive  environments.yaml names no critical path; of one no coverage is declared, or its branches were not measured, or a mutation tester did not end; it was measured neither by a mutation tester nor are there property tests; reports are older than `max_age_days` or of another commit; names of tests alone show nothing
 Error         a glob of a critical path matches no code; a report or the checkout cannot be read
 Needs         the reports, and a checkout of the code
 Source        the guide, Testing; NIST SP 800-218, PW.8
@@ -18,14 +18,12 @@ from pydantic import Field
 
 from quub_audit.checks.testing.unit._code import CodeParameters, repository_named
 from quub_audit.checks.testing.unit._measured import Share, branches_of, lines_of
-from quub_audit.checks.testing.unit.critical_paths import Seen, judge_mutants, look, no_code
+from quub_audit.checks.testing.unit.critical_paths import Seen, judge_mutants, look, no_code, undeclared
 from quub_audit.sdk import (
     Artifacts,
     CriticalPath,
     Environment,
     Finding,
-    FindingStatus,
-    Grade,
     Pattern,
     Repositories,
     check,
@@ -94,21 +92,19 @@ class Edges:
     with_properties: frozenset[str]
 
 
-@check("Tests of critical code try its edges", each=Environment, grade=Grade.ARTIFACT)
-def paths(
-    subject: Environment, artifacts: Artifacts, repositories: Repositories, wanted: EdgeParameters
+@check("Tests of critical code try its edges", each=CriticalPath)
+def path(
+    subject: CriticalPath,
+    artifacts: Artifacts,
+    repositories: Repositories,
+    environment: Environment,
+    wanted: EdgeParameters,
 ) -> Iterator[Finding]:
-    """One finding or two for each critical path; all together, so that one that shows nothing holds back the rest."""
-    if not subject.testing.critical_paths:
-        told = "no critical path is named under `testing` of environments.yaml"
-        yield Finding.warning(subject=str(subject), observed=told)
-    edges = []
-    for each in subject.testing.critical_paths:
-        seen = look(each, artifacts, repositories, subject, wanted)
-        if seen is not None:
-            tests = _property_tests(each, repositories, subject)
-            edges.append(Edges(path=seen, with_properties=frozenset(covered_by(seen.paths, tests))))
-    yield from judge(edges, wanted)
+    """One finding for its branches, one for its mutants."""
+    seen = look(subject, artifacts, repositories, environment, wanted)
+    if seen is not None:
+        tests = _property_tests(subject, repositories, environment)
+        yield from judge(Edges(path=seen, with_properties=frozenset(covered_by(seen.paths, tests))), wanted)
 
 
 def _property_tests(path: CriticalPath, repositories: Repositories, environment: Environment) -> Mapping[str, str]:
@@ -140,19 +136,8 @@ def covered_by(paths: Iterable[str], tests: Mapping[str, str]) -> Iterator[str]:
                 break
 
 
-def judge(edges: Sequence[Edges], wanted: EdgeParameters) -> Iterator[Finding]:
-    """What shows nothing first: the passes of the others are then told as well, and count for nothing."""
-    findings = [finding for each in edges for finding in _judge_path(each, wanted)]
-    untold = [finding for finding in findings if finding.status is FindingStatus.WARNING]
-    yield from untold
-    for finding in findings:
-        if untold and finding.status is FindingStatus.PASS:
-            yield Finding.warning(subject=finding.subject, observed=finding.observed, expected=finding.expected)
-        elif finding.status is not FindingStatus.WARNING:
-            yield finding
-
-
-def _judge_path(edges: Edges, wanted: EdgeParameters) -> Iterator[Finding]:
+def judge(edges: Edges, wanted: EdgeParameters) -> Iterator[Finding]:
+    """What was measured is judged each by itself; what takes a measurement that is not there is undecided."""
     seen = edges.path
     yield from (no_code(seen, glob) for glob, paths in seen.by_glob.items() if not paths)
     is_tried = seen.mutants.percent is not None
@@ -160,8 +145,14 @@ def _judge_path(edges: Edges, wanted: EdgeParameters) -> Iterator[Finding]:
     without = [path for path in modules if path not in edges.with_properties]
     has_properties = bool(modules) and not without
     share = _branches(modules, seen)
-    if share is None:
-        yield Finding.warning(subject=seen.name, observed="its branches were not measured", expected="a report of them")
+    if seen.measured is None:
+        yield undeclared(seen, "coverage")
+    elif share is None:
+        yield Finding.undecided(
+            subject=seen.name,
+            observed="its branches were not measured",
+            next_step="have the tool measure branches: `--cov-branch`, `branch: true`",
+        )
     else:
         by_properties = has_properties and not is_tried
         least = wanted.min_branches_with_properties_percent if by_properties else wanted.min_branches_percent
@@ -174,10 +165,11 @@ def _judge_path(edges: Edges, wanted: EdgeParameters) -> Iterator[Finding]:
         )
     yield from judge_mutants(seen, wanted.min_mutants_percent)
     if not is_tried and not has_properties and not seen.mutants.pending:
-        yield Finding.warning(
+        yield Finding.undecided(
             subject=seen.name,
             observed=f"no mutation tester was run, and no property test is about {cut(without) or 'its code'}",
             expected="one of both",
+            next_step="declare what a mutation tester wrote, or write property tests of each module",
         )
 
 

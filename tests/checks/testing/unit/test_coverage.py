@@ -153,7 +153,7 @@ def test_an_average_hides_no_report() -> None:
 def test_a_report_of_nothing_holds_back_the_pass_of_another() -> None:
     known = seen(report(file("a.ts", 100, 100)), report(name="b.lcov"), paths=("a.ts",))
 
-    assert ("error", "b.lcov") in told(judged(known))
+    assert [each.subject for each in judged(known) if each.is_undecided] == ["b.lcov"]
 
 
 def test_reports_of_the_same_files_are_joined_by_line() -> None:
@@ -181,10 +181,10 @@ def test_coverage_of_another_source_root_shows_nothing() -> None:
     known = seen(report(file("/elsewhere/b.py", 100, 100)), paths=("a.py",), unseen={"a.py": 90})
 
     (finding,) = judged(known)
-    assert finding.status.value == "warning"
+    assert finding.is_undecided
     assert finding.observed == "0 lines in its coverage, and what is no file of it: /elsewhere/b.py"
-    assert told(judged(seen(paths=("a.py",), unseen={"a.py": 90}, is_alone=False))) == [("error", "orders")]
-    assert judged(seen(paths=("a.py",), unseen={"a.py": 9}, is_alone=False)) == []
+    assert [each.is_undecided for each in judged(seen(paths=("a.py",), unseen={"a.py": 90}))] == [True]
+    assert judged(seen(paths=("a.py",), unseen={"a.py": 9})) == []
 
 
 def test_a_percentage_that_the_lines_do_not_give_is_told() -> None:
@@ -277,7 +277,10 @@ def test_a_repository_without_coverage_holds_back_the_pass_of_another(tmp_path: 
     worker = Repository(name="worker", path=str(tmp_path / "worker"))
     both = environment(*target.artifacts, repositories=(*target.repositories, worker))
 
-    assert audited(ITEM, both, parameters=SMALL).status.value == "error"
+    found = audited(ITEM, both, parameters=SMALL)
+
+    assert found.status.value == "inconclusive"
+    assert found.reason.startswith("worker: no coverage is declared, of about 90 lines")
 
 
 covered = st.sets(st.integers(1, 60))

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from quub_audit.checks.testing.unit._measured import Mutants, mutants_of
-from quub_audit.checks.testing.unit.critical_paths import PathParameters, Seen, judge
+from quub_audit.checks.testing.unit.critical_paths import PathParameters, Seen, judge, judge_suite
 from quub_audit.model.environment import CriticalPath, Environment, Testing
-from quub_audit.sdk import Coverage, FileMutants, MutationReport, Origin
+from quub_audit.sdk import Coverage, FileMutants, MutationReport, Origin, TestCase
 from tests.checks.testing.integration.results import artifact, audited, case, environment
 from tests.checks.testing.unit.orders import SOURCES, code, file, measured, orders, report, write
 
@@ -94,7 +94,7 @@ def seen(*reports: Coverage, paths: tuple[str, ...] = ("a.ts",), **more: Any) ->
 
 
 def told(known: Seen) -> list[tuple[str, str]]:
-    return [(each.status.value, each.observed or each.message) for each in judge(known, PathParameters())]
+    return [(each.kind, each.observed or each.message) for each in judge(known, PathParameters())]
 
 
 GOOD = report(file("a.ts", 100, 95, branches=10, branches_covered=9))
@@ -122,7 +122,7 @@ GOOD_IN_WORDS = ("pass", "95.0% (95 of 100) of the lines, 90.0% (9 of 10) of the
         ),
         pytest.param(
             seen(report(file("a.ts", 100, 100))),
-            [("error", "order: a.ts: no report counts its branches")],
+            [("undecided", "no report counts its branches")],
             id="branches-not-measured",
         ),
         pytest.param(
@@ -140,21 +140,8 @@ GOOD_IN_WORDS = ("pass", "95.0% (95 of 100) of the lines, 90.0% (9 of 10) of the
             seen(report(file("a.ts", 0, 0))), [("error", "order: its files hold nothing that could run")], id="nothing"
         ),
         pytest.param(
-            seen(GOOD, cases=(case("cancels", "failed"), case("places"))),
-            [("fail", "1 unit tests failed: orders cancels"), GOOD_IN_WORDS],
-            id="a-test-failed",
-        ),
-        pytest.param(
-            seen(GOOD, cases=(case("cancels", "skipped"),)),
-            [("fail", "none of 1 unit tests was run"), GOOD_IN_WORDS],
-            id="all-skipped",
-        ),
-        pytest.param(
-            seen(GOOD, cases=()), [("fail", "none of 0 unit tests was run"), GOOD_IN_WORDS], id="an-empty-suite"
-        ),
-        pytest.param(
             seen(GOOD, cases=(case("cancels"), case("places", "skipped", "critical:order"))),
-            [("fail", "none of 1 tests with the tag critical:order was run"), GOOD_IN_WORDS],
+            [("fail", "none of 1 tests with the tag critical:order passed"), GOOD_IN_WORDS],
             id="its-own-tests-skipped",
         ),
         pytest.param(
@@ -164,13 +151,56 @@ GOOD_IN_WORDS = ("pass", "95.0% (95 of 100) of the lines, 90.0% (9 of 10) of the
         ),
         pytest.param(
             seen(GOOD, mutants=Mutants(killed=99, tried=100, pending=3)),
-            [GOOD_IN_WORDS, ("warning", "3 changes were never tried")],
+            [GOOD_IN_WORDS, ("undecided", "3 changes were never tried")],
             id="mutants-pending",
         ),
     ],
 )
 def test_files_tests_and_mutants_are_judged_each(known: Seen, expected: list[tuple[str, str]]) -> None:
     assert told(known) == expected
+
+
+@pytest.mark.parametrize(
+    ("cases", "expected"),
+    [
+        pytest.param([case("places")], [], id="passed"),
+        pytest.param([case("places"), case("later", "skipped")], [], id="one-skipped"),
+        pytest.param([case("cancels", "failed"), case("places")], [("fail", "1 tests failed: orders cancels")]),
+        pytest.param([case("cancels", "error")], [("fail", "1 tests failed: orders cancels")]),
+        pytest.param([case("cancels", "skipped")], [("fail", "none of 1 tests was run")], id="all-skipped"),
+        pytest.param([], [("undecided", "it holds no test")], id="an-empty-suite"),
+    ],
+)
+def test_a_suite_says_only_what_is_wrong(cases: list[TestCase], expected: list[tuple[str, str]]) -> None:
+    assert [(each.kind, each.observed) for each in judge_suite("unit-tests", cases)] == expected
+
+
+def test_what_keeps_several_paths_from_an_answer_is_told_once(tmp_path: Path) -> None:
+    paths = (ORDER, CriticalPath(id="fees", files=("orders/money.py",)))
+    broken = tmp_path / "junit.xml"
+    broken.write_text("<testsuite>")
+    target = critical(tmp_path, "-passed", *paths)
+    lacking = critical(tmp_path / "more", "-passed", *paths, purposes=("coverage",))
+    more = artifact(str(broken), purpose="unit-tests", name="broken")
+
+    found = audited(ITEM, replace(target, artifacts=(*target.artifacts, more)))
+    assert [each.subject for each in found.findings if each.kind == "error"] == ["broken"]
+
+    found = audited(ITEM, lacking)
+    assert [(each.kind, each.subject, each.observed) for each in found.findings] == [
+        ("undecided", "orders", "no artifact with its unit tests is declared")
+    ]
+
+
+@pytest.mark.proof("fail")
+def test_a_unit_test_that_failed_fails_once_whatever_it_runs(tmp_path: Path) -> None:
+    paths = (ORDER, CriticalPath(id="fees", files=("orders/money.py",)))
+    target = critical(tmp_path, "-passed", *paths)
+    failed = artifact("pytest-9.2.0-sandbox-failed.xml", purpose="unit-tests", name="failed")
+
+    found = audited(ITEM, replace(target, artifacts=(*target.artifacts, failed)))
+
+    assert [each.subject for each in found.findings if each.status.value == "fail"] == ["failed"]
 
 
 def test_mutants_are_those_of_the_path_or_of_a_run_that_names_no_files() -> None:

@@ -102,8 +102,8 @@ def edges(share: int, mutants: Mutants = NOTHING, *, with_properties: bool = Fal
     return Edges(path=known, with_properties=frozenset({"a.ts"} if with_properties else ()))
 
 
-def statuses(*paths: Edges) -> list[str]:
-    return [finding.status.value for finding in judge(paths, EdgeParameters())]
+def kinds(known: Edges) -> list[str]:
+    return [finding.kind for finding in judge(known, EdgeParameters())]
 
 
 def mutants(killed: int, tried: int = 100, pending: int = 0) -> Mutants:
@@ -119,25 +119,33 @@ def mutants(killed: int, tried: int = 100, pending: int = 0) -> Mutants:
         pytest.param(edges(80, with_properties=True), ["pass"], id="properties"),
         pytest.param(edges(79, with_properties=True), ["fail"], id="properties-need-more-branches"),
         pytest.param(edges(99, mutants(59), with_properties=True), ["pass", "fail"], id="mutants-over-properties"),
-        pytest.param(edges(69), ["warning", "fail"], id="branches-alone-can-fail"),
-        pytest.param(edges(99), ["warning", "warning"], id="branches-alone-cannot-pass"),
-        pytest.param(edges(99, mutants(99, pending=1)), ["warning", "warning"], id="a-run-that-did-not-end"),
-        pytest.param(edges(99, mutants(0, 0)), ["warning", "warning"], id="no-mutants"),
-        pytest.param(edges(99, mutants(99), measured=None), ["warning", "warning"], id="no-coverage"),
+        pytest.param(edges(69), ["fail", "undecided"], id="branches-alone-can-fail"),
+        pytest.param(edges(99), ["pass", "undecided"], id="branches-alone-cannot-pass"),
+        pytest.param(edges(99, mutants(99, pending=1)), ["pass", "undecided"], id="a-run-that-did-not-end"),
+        pytest.param(edges(99, mutants(0, 0)), ["pass", "undecided"], id="no-mutants"),
+        pytest.param(edges(99, mutants(99), measured=None), ["undecided", "pass"], id="no-coverage"),
         pytest.param(
             Edges(path=seen(report(file("a.ts", 9, 9)), mutants=mutants(99)), with_properties=frozenset()),
-            ["warning", "warning"],
+            ["undecided", "pass"],
             id="branches-not-measured",
         ),
         pytest.param(edges(99, mutants(99), unseen={"b.ts": 900}), ["fail", "pass"], id="a-module-in-no-report"),
     ],
 )
 def test_branches_changes_and_properties_are_weighed(known: Edges, expected: list[str]) -> None:
-    assert statuses(known) == expected
+    assert kinds(known) == expected
 
 
-def test_a_path_that_shows_nothing_holds_back_the_others() -> None:
-    assert statuses(edges(99, mutants(99)), edges(99)) == ["warning", "warning", "warning", "warning"]
+def test_a_path_that_shows_nothing_holds_back_the_others(tmp_path: Path) -> None:
+    fees = CriticalPath(id="fees", files=("orders/money.py",))
+    target = critical(tmp_path, "-passed", paths=(fees, ORDER))
+    only_fees = PROPERTY_TESTS.replace("from orders import place\n", "")
+    write(tmp_path / "orders", {"tests/test_properties.py": only_fees})
+
+    found = audited(ITEM, target)
+
+    assert found.status.value == "inconclusive"
+    assert found.reason.startswith("order: no mutation tester was run, and no property test is about orders/place.py")
 
 
 @pytest.mark.parametrize(
