@@ -147,6 +147,8 @@ class LoadRun:
     """Answers by HTTP status (`0` for none); None where the format does not count them."""
     statuses_with_retry_after: int | None = None
     """Answers with status 429 that said when to come back; None where the format does not say."""
+    own_counters: Mapping[str, int] | None = None
+    """Counters that the test keeps itself, of those that checks ask for; None where the format has none such."""
     slice_s: float = 0.0
     slices: tuple[Slice, ...] = ()
     """Every stretch from the first sample to the last, empty ones too; none where there is only a summary."""

@@ -19,6 +19,7 @@ from quub_audit.facts.artifacts import LoadRun
 from quub_audit.parsers import load
 from quub_audit.parsers.load import jmeter
 from quub_audit.parsers.load.series import MAX_SLICES, Histogram, Series
+from quub_audit.parsers.source import Source
 from tests.parsers.sources import DATA, recorded, source
 
 T0 = 1_795_000_000_000
@@ -28,6 +29,11 @@ HEADER = "timeStamp,elapsed,label,responseCode,responseMessage,success,URL\n"
 def read(content: str | bytes) -> LoadRun:
     (run,) = load.read(source(content))
     return run
+
+
+def unpacked(name: str) -> Source:
+    """A kept file, as it was before it was packed."""
+    return source(gzip.decompress((DATA / name).read_bytes()), name) if name.endswith(".gz") else recorded(name)
 
 
 def jtl(rows: Sequence[tuple[int, int, str, str]]) -> str:
@@ -62,8 +68,7 @@ def jtl(rows: Sequence[tuple[int, int, str, str]]) -> str:
 def test_a_report_of_a_real_tool_is_read(
     name: str, requests: int, errors: int, duration_s: float, p95_ms: float | None, slices: int
 ) -> None:
-    given = source(gzip.decompress((DATA / name).read_bytes()), name) if name.endswith(".gz") else recorded(name)
-    (run,) = load.read(given)
+    (run,) = load.read(unpacked(name))
 
     assert (run.requests, run.errors, len(run.slices)) == (requests, errors, slices)
     assert run.duration_s == pytest.approx(duration_s, abs=0.001)
@@ -75,11 +80,18 @@ def test_a_report_of_a_real_tool_is_read(
 
 def test_what_each_tool_says_beside_is_kept() -> None:
     (k6,) = load.read(recorded("k6-1.8.1-handle-summary.json"))
+    counted = [
+        run.own_counters
+        for name in ("k6-1.8.1-keys-summary.json", "k6-1.8.1-keys-stream.json.gz")
+        for run in load.read(unpacked(name))
+    ]
     (vegeta,) = load.read(recorded("vegeta-12.13.0-limited.json"))
     (jmeter_run,) = load.read(recorded("jmeter-5.6.3-results.jtl"))
 
     assert k6.statuses == {"200": 76, "429": 5, "500": 0}
     assert k6.statuses_with_retry_after == 5
+    assert k6.own_counters == {}
+    assert counted == [{"other_key_answered": 11, "answered_after_window": 3}] * 2
     assert vegeta.statuses == {"200": 100, "429": 200}
     assert vegeta.is_open_model
     assert vegeta.started_at == datetime(2026, 11, 24, 9, 48, 55, 714093, UTC)

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from quub_audit.facts.artifacts import LoadRun, Origin, Slice
-from quub_audit.parsers.load.k6 import RETRY_AFTER
+from quub_audit.parsers.load.k6 import OWN_COUNTERS, RETRY_AFTER
 from quub_audit.parsers.load.series import MAX_RUN_S, statuses_in, wider
 from quub_audit.parsers.source import Format, Source, count, list_in, mapping, moment, number
 
@@ -66,6 +66,7 @@ def _whole_2(aggregate: Mapping[str, Any], periods: list[Mapping[str, Any]], sou
         dropped=counters.get("vusers.skipped", 0),
         statuses=statuses_in(by_status),
         statuses_with_retry_after=counters.get(RETRY_AFTER),
+        own_counters={name: counters[name] for name in OWN_COUNTERS if name in counters},
         slice_s=float(slice_s) if slices else 0.0,
         slices=merged,
         longest_gap_s=_gap(slices),

@@ -2,14 +2,16 @@
 
 Source: https://grafana.com/docs/k6/latest/results-output/. In `http_req_failed` of the old summary `passes` counts what
 failed, and booleans of thresholds are inverted there; neither is looked at. A counter named `RETRY_AFTER` is the test's
-own count of answers 429 with Retry-After, which k6 keeps no count of.
+own count of answers 429 with Retry-After, which k6 keeps no count of; `OWN_COUNTERS` are more of these.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -18,10 +20,13 @@ from quub_audit.parsers.load.series import Series, status_of, statuses_in
 from quub_audit.parsers.source import Format, Source, count, lines_of, mapping, number
 
 RETRY_AFTER = "rate_limited_with_retry_after"
+OWN_COUNTERS = ("other_key_answered", "other_key_limited", "answered_after_window", "limited_after_window")
+"""Of requests with another key while the first one is refused, and of requests after the window."""
 
 _BY_STATUS = re.compile(r"http_reqs\{status:(\d{3})\}")
 _POINT = re.compile(
-    rb'"metric":\s*"(http_reqs|http_req_duration|http_req_failed|dropped_iterations|%b)"' % RETRY_AFTER.encode()
+    rb'"metric":\s*"(http_reqs|http_req_duration|http_req_failed|dropped_iterations|%b)"'
+    % "|".join((RETRY_AFTER, *OWN_COUNTERS)).encode()
 )
 _LINE = re.compile(r'(?=\{"(?:type|metric|data)":)[^\n]*"type":\s*"(?:Metric|Point)"')
 
@@ -65,6 +70,7 @@ def _read_summary(source: Source) -> tuple[LoadRun, ...]:
         dropped=count(values.get("dropped_iterations", {}).get("count", 0), source, "dropped_iterations.count"),
         statuses=statuses_in(by_status),
         statuses_with_retry_after=_counted(values, RETRY_AFTER, source),
+        own_counters={name: _counted(values, name, source) or 0 for name in OWN_COUNTERS if name in values},
     )
     return (run,)
 
@@ -89,6 +95,7 @@ def _is_stream(source: Source) -> bool:
 def _read_stream(source: Source) -> tuple[LoadRun, ...]:
     series = Series(source)
     retry_after, dropped = 0, None
+    own: Counter[str] = Counter()
     with source.open() as stream:
         for number_of, line in enumerate(lines_of(stream, source), start=1):
             # Nine lines of ten are of other metrics: they are passed over before they are parsed.
@@ -112,16 +119,17 @@ def _read_stream(source: Source) -> tuple[LoadRun, ...]:
                 dropped = (dropped or 0) + count(value, source, f"the value of {where}")
             elif metric == RETRY_AFTER:
                 retry_after += count(value, source, f"the value of {where}")
+            elif metric in OWN_COUNTERS:
+                own[metric] += count(value, source, f"the value of {where}")
             else:
                 _add(series, metric, value, data, source, where)
-    return (
-        series.run(
-            Origin(file=source.name, tool="k6"),
-            is_open_model=None if dropped is None else True,
-            dropped=dropped or 0,
-            retry_after=retry_after if retry_after or "429" not in series.statuses else None,
-        ),
+    run = series.run(
+        Origin(file=source.name, tool="k6"),
+        is_open_model=None if dropped is None else True,
+        dropped=dropped or 0,
+        retry_after=retry_after if retry_after or "429" not in series.statuses else None,
     )
+    return (replace(run, own_counters=dict(own)),)
 
 
 def _add(series: Series, metric: str, value: float, data: Mapping[str, Any], source: Source, where: str) -> None:
