@@ -198,6 +198,8 @@ def _limits() -> str:
             "http_reqs{status:200}": _counter(through, seconds),
             "http_reqs{status:429}": _counter(through, seconds),
             "rate_limited_with_retry_after": _counter(through, seconds),
+            "other_key_answered": _counter(seconds, seconds),
+            "answered_after_window": _counter(5, seconds),
         },
     )
 

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -110,6 +110,41 @@ def watches(folder: Path) -> Iterator[Watches]:
         _wait_until(lambda: bool(_data(good, "alertmanagers")["activeAlertmanagers"]))
         _wait_until(lambda: _healths(good) == {"ok"} and _healths(poor) == {"ok", "err"})
         yield Watches(good=good, poor=poor)
+
+
+@contextlib.contextmanager
+def remembering(
+    folder: Path, series: Iterable[tuple[str, Iterable[tuple[float, float]]]]
+) -> Iterator[PrometheusServer]:
+    """A server that scrapes nothing and remembers `series`: a name with labels, and seconds since 1970 with values.
+
+    Each name of a metric has to stand in one run, as OpenMetrics wants it. Skips where it is not installed.
+    """
+    if not all(shutil.which(program) for program in ("prometheus", "promtool")):
+        pytest.skip("Prometheus is not installed: see .ci/system-packages")
+    lines = [f"{name} {value:g} {at:.0f}" for name, points in series for at, value in points]
+    (folder / "series.txt").write_text("\n".join([*lines, "# EOF", ""]))
+    block = [
+        "promtool",
+        "tsdb",
+        "create-blocks-from",
+        "openmetrics",
+        str(folder / "series.txt"),
+        str(folder / "series"),
+    ]
+    subprocess.run(block, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=60)
+    _write(folder / "prometheus.yml", {})
+    place = f"127.0.0.1:{_free_port()}"
+    command = [
+        "prometheus",
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'series'}",
+        "--storage.tsdb.retention.time=100y",
+        f"--web.listen-address={place}",
+    ]
+    with _running(command, folder / "prometheus.log"):
+        _wait_until(lambda: bool(_get(f"http://{place}/api/v1/query?query=1")))
+        yield PrometheusServer(name="watch", url=f"http://{place}")
 
 
 @contextlib.contextmanager

@@ -29,6 +29,8 @@ class Service:
     takes_back: bool | None = None
     """Whether ECS takes back a deployment that does not become steady; None where another controller deploys, or
     the answer does not say."""
+    target_groups: tuple[str, ...] = ()
+    """ARNs of those that it answers for."""
 
     def __str__(self) -> str:
         return self.name
@@ -143,4 +145,7 @@ def _read_service(region: Region, cluster: str, service: Mapping[str, Any]) -> S
             )
         ),
         takes_back=bool(breaker.get("enable") and breaker.get("rollback")) if is_told and is_ours else None,
+        target_groups=tuple(
+            each["targetGroupArn"] for each in service.get("loadBalancers", ()) if "targetGroupArn" in each
+        ),
     )

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from pydantic import Field
 
-from quub_audit.sdk import Artifact, Artifacts, Environment, Finding, Freshness, LoadRun, Parameters, Slice, cut
+from quub_audit.sdk import Artifact, Artifacts, Environment, Freshness, LoadRun, Parameters, Slice, cut
 
 LOOPBACK = ("localhost", "127.", "[::1]", "::1")
 
@@ -133,14 +133,6 @@ def strangers(run: LoadRun, environment: Environment) -> tuple[str, ...]:
         for target in run.targets
         if target.lower() not in declared and target.lower().rpartition(":")[0] not in declared
     )
-
-
-def nothing_shown(artifact: Artifact, environment: Environment, *, observed: str, expected: str) -> Finding:
-    """A warning, which leaves the item inconclusive; a fail where another artifact could pass in its place."""
-    alike = [each for each in environment.artifacts if each.purpose == artifact.purpose]
-    if len(alike) > 1:
-        return Finding.of(False, subject=str(artifact), observed=observed, expected=expected)
-    return Finding.warning(subject=str(artifact), observed=observed, expected=expected)
 
 
 def named(artifact: Artifact, run: LoadRun) -> str:

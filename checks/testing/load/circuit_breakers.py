@@ -1,37 +1,47 @@
 """When a dependency fails, a circuit breaker opens, the service stays steady, and the breaker closes again.
 
-Pass          an experiment did its fault, the steady state held before and after, and the breaker was seen open within `open_within_s`, then half-open, then closed within `recovery_s`
+Pass          an experiment did its fault, the steady state held before and after, and the breaker was seen open within `open_within_s`, then half-open, then closed within `recovery_s`: by the experiment's own probe, or by metrics of its time
 Fail          the steady state did not hold, or the experiment deviated; the breaker was watched and never opened, opened too late, or did not close again
-Inconclusive  no artifact of purpose `chaos` is declared, or it is missing or stale; the experiment was not carried out, or the steady state did not hold before it; nobody watched the breaker; a library for breakers is used in code, and no experiment shows it
-Error         a report cannot be read, or CI denies it; the checkout is not there; AWS refuses to tell of services
-Needs         an artifact of purpose `chaos`: Chaos Toolkit's journal with a probe whose name speaks of a breaker, Litmus' ChaosResult, or JUnit XML with cases tagged `fault:NAME` (Toxiproxy) and a property `breaker-states`; a checkout; with AWS `ecs:ListClusters`, `ecs:ListServices` and `ecs:DescribeServices`
+Inconclusive  no artifact of purpose `chaos` is declared, or one is missing or stale; no experiment of a declared artifact shows anything: it was not carried out, the steady state did not hold before it, or nobody watched the breaker; one that watched it shows nothing; a library for breakers is used in code, and no experiment shows it
+Error         a report cannot be read, or CI denies it; the checkout is not there; AWS refuses to tell of services or experiments; Prometheus cannot be reached or cannot read what is asked
+Needs         an artifact of purpose `chaos`: Chaos Toolkit's journal with a probe whose name speaks of a breaker, Litmus' ChaosResult, or JUnit XML with cases tagged `fault:NAME` (Toxiproxy) and a property `breaker-states`; a checkout; with AWS `ecs:ListClusters`, `ecs:ListServices` and `ecs:DescribeServices`; with `when_open`, `when_half_open` and `when_closed` a way to Prometheus' API, and with AWS `fis:ListExperiments` and `fis:GetExperiment`
 Source        OWASP ASVS 5.0, v5.0.0-16.5.2; AWS Well-Architected, REL 5 and REL 12
 
 Chaos Toolkit says `completed` and not deviated when the steady state never held and nothing was done: such a journal shows nothing. Outlier detection of a mesh (Istio's DestinationRule, Envoy's clusters) in the checkout counts as code that breaks circuits. The circuit breaker of ECS deployments is another thing, which guards releases: where it is off, that is warned of.
+Metrics are asked where the experiment did not watch the breaker itself: of resilience4j `when_open` is `resilience4j_circuitbreaker_state{name="quub",state="open"} == 1`, of opossum `increase(circuit{name="quub",event="open"}[1m]) > 0`. Between two scrapes half-open may go by unseen; then they show nothing. With them experiments of AWS FIS count as well, those in which the breaker was seen open; their steady state is the alarm of a stop condition.
 """  # noqa: E501  each line is a paragraph of the page
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from datetime import datetime
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, Literal
 
 from pydantic import Field
 
 from quub_audit.checks.security.api_keys._workloads import Service, services
-from quub_audit.checks.testing.load._runs import listed, nothing_shown
+from quub_audit.checks.testing.load._metrics import value_of
+from quub_audit.checks.testing.load._runs import listed
 from quub_audit.sdk import (
     Artifact,
     Artifacts,
+    Aws,
+    Clock,
     Environment,
     Experiment,
     Finding,
     Freshness,
     Grade,
     Location,
+    Origin,
     Parameters,
     Pattern,
+    Prometheus,
+    PrometheusServer,
+    Region,
     Repositories,
     Repository,
     artifacts_for,
@@ -95,16 +105,158 @@ class BreakerParameters(Parameters):
     """Seconds from the fault until the breaker is seen open. House rule."""
 
     recovery_s: float = Field(default=120, gt=0)
-    """Seconds from half-open until it is seen closed. House rule."""
+    """Seconds from the last half-open until it is seen closed. House rule."""
+
+    when_open: str = ""
+    """PromQL that comes to something only while the breaker is open; Prometheus is asked where all three are set."""
+
+    when_half_open: str = ""
+    """The same for half-open."""
+
+    when_closed: str = ""
+    """The same for closed."""
+
+    @property
+    def has_metrics(self) -> bool:
+        """Whether Prometheus can be asked for the breaker's states."""
+        return bool(self.when_open and self.when_half_open and self.when_closed)
+
+
+MOST_EXPERIMENTS = 50
+"""Of FIS, the newest ones of a region."""
+
+STEP_S = 5
+"""Between two looks at metrics; more where the time is long."""
 
 
 @check("An experiment shows the breaker open and close", each=CHAOS)
 def experiment(
-    subject: Artifact, artifacts: Artifacts, environment: Environment, wanted: BreakerParameters
+    subject: Artifact, artifacts: Artifacts, prometheus: Prometheus, environment: Environment, wanted: BreakerParameters
 ) -> Iterator[Finding]:
     """Every experiment of the artifact."""
     fresh = Freshness(max_age_days=wanted.max_age_days, is_of_commit=False)
-    yield from judge(subject, artifacts.experiments(subject, fresh=fresh), environment, wanted)
+    found = artifacts.experiments(subject, fresh=fresh)
+    yield from judge(
+        str(subject), [watched(each, prometheus, environment.prometheus, wanted) for each in found], wanted
+    )
+
+
+@check(
+    "An experiment of AWS FIS shows the breaker open and close",
+    each=Region,
+    permissions=["fis:GetExperiment", "fis:ListExperiments"],
+)
+def fault_injection(
+    subject: Region, aws: Aws, prometheus: Prometheus, environment: Environment, clock: Clock, wanted: BreakerParameters
+) -> Iterator[Finding]:
+    """Those in whose time metrics saw the breaker open: others were about something else."""
+    if not (wanted.has_metrics and environment.prometheus):
+        return
+    since = clock.now() - timedelta(days=wanted.max_age_days)
+    listed_ones = aws.ask("fis.ListExperiments", region=subject).get("experiments", ())
+    recent = sorted((each for each in listed_ones if each["creationTime"] >= since), key=_created, reverse=True)
+    seen = []
+    for summary in recent[:MOST_EXPERIMENTS]:
+        told = aws.ask("fis.GetExperiment", region=subject, id=summary["id"])["experiment"]
+        each = watched(read_fis(told), prometheus, environment.prometheus, wanted)
+        if any(state == "open" for state, _ in each.breaker_states):
+            seen.append(each)
+    if seen:
+        yield from judge(str(subject), seen, wanted)
+
+
+def _created(summary: Mapping[str, Any]) -> datetime:
+    at: datetime = summary["creationTime"]
+    return at
+
+
+def read_fis(told: Mapping[str, Any]) -> Experiment:
+    """`experiment` of fis.GetExperiment: actions that completed are faults, a stop condition's alarm the steady state.
+
+    https://docs.aws.amazon.com/fis/latest/APIReference/API_Experiment.html
+    """
+    state = told.get("state", {})
+    status = state.get("status")
+    is_halted = status == "stopped" and "stop condition" in str(state.get("reason", "")).lower()
+    is_watched = any(each.get("source") == "aws:cloudwatch:alarm" for each in told.get("stopConditions", ()))
+    done = {
+        name: action
+        for name, action in told.get("actions", {}).items()
+        if action.get("state", {}).get("status") in ("completed", "stopped") and "startTime" in action
+    }
+    begin, end = told.get("startTime"), told.get("endTime")
+    ends: Mapping[Any, Literal["completed", "failed", "aborted"]] = {
+        "completed": "completed",
+        "failed": "failed",
+        "stopped": "completed" if is_halted else "aborted",
+    }
+    return Experiment(
+        origin=Origin(file=str(told.get("arn") or told["id"]), tool="AWS FIS"),
+        title=str(told.get("tags", {}).get("Name") or told["id"]),
+        status=ends.get(status, "unfinished"),
+        has_deviated=is_halted,
+        steady_before=None,
+        steady_after=not is_halted if is_watched else None,
+        faults=tuple(str(action.get("actionId") or name) for name, action in sorted(done.items())),
+        fault_at=min((action["startTime"] for action in done.values()), default=None),
+        started_at=begin,
+        duration_s=(end - begin).total_seconds() if begin and end else None,
+    )
+
+
+def watched(
+    experiment: Experiment,
+    prometheus: Prometheus,
+    servers: Sequence[PrometheusServer],
+    wanted: BreakerParameters,
+) -> Experiment:
+    """The experiment with what metrics of its time say of the breaker, where nothing watched it and they can tell."""
+    if experiment.breaker_states or experiment.fault_at is None or not wanted.has_metrics:
+        return experiment
+    begin_s = experiment.fault_at.timestamp()
+    ended_s = begin_s
+    if experiment.started_at is not None and experiment.duration_s is not None:
+        ended_s = max(experiment.started_at.timestamp() + experiment.duration_s, begin_s)
+    until_s = ended_s + wanted.open_within_s + wanted.recovery_s
+    for server in servers:
+        look = partial(_moment, prometheus, server, until_s)
+        opened_s, last_s = (look(pick, wanted.when_open, begin_s) for pick in ("min", "max"))
+        if opened_s is None or last_s is None:
+            closed_s = look("min", wanted.when_closed, begin_s)
+            # A fault of seconds may open and close it between two scrapes.
+            if closed_s is None or ended_s - begin_s < 2 * wanted.open_within_s:
+                continue
+            return replace(experiment, breaker_states=_states(("closed", closed_s)))
+        half_s, last_half_s = (look(pick, wanted.when_half_open, opened_s) for pick in ("min", "max"))
+        closed_s = look("min", wanted.when_closed, max(last_s, last_half_s or 0) + STEP_S)
+        if closed_s is None:
+            return replace(experiment, breaker_states=_states(("open", opened_s)))
+        if half_s is not None:
+            # While the fault lasts, each half-open has to end in open again.
+            half_s = min(max(half_s, ended_s), closed_s)
+            states = _states(("open", opened_s), ("half-open", half_s), ("closed", closed_s))
+            return replace(experiment, breaker_states=states)
+    return experiment
+
+
+def _moment(
+    prometheus: Prometheus,
+    server: PrometheusServer,
+    until_s: float,
+    pick: Literal["min", "max"],
+    expression: str,
+    since_s: float,
+) -> float | None:
+    """The first or last moment at which an expression came to something, in seconds since 1970."""
+    length_s = until_s - since_s
+    if length_s < STEP_S:
+        return None
+    span = f"[{length_s:.0f}s:{max(STEP_S, round(length_s / 5000))}s] @ {until_s:.0f}"
+    return value_of(prometheus.query(server, f"{pick}_over_time((0 * count({expression}) + time()){span})"))
+
+
+def _states(*seen: tuple[str, float]) -> tuple[tuple[str, datetime | None], ...]:
+    return tuple((state, datetime.fromtimestamp(at_s, UTC)) for state, at_s in seen)
 
 
 @check("Code or a mesh breaks circuits", each=Repository)
@@ -156,34 +308,39 @@ def deployment(subject: Service) -> Finding | None:
     )
 
 
-def judge(
-    subject: Artifact, experiments: Sequence[Experiment], environment: Environment, wanted: BreakerParameters
-) -> Iterator[Finding]:
-    """A finding for each experiment that shows anything; one for the artifact where none does."""
+def judge(subject: str, experiments: Sequence[Experiment], wanted: BreakerParameters) -> Iterator[Finding]:
+    """A finding for each experiment that shows anything; of the others those that are about the breaker are undecided.
+
+    Where none shows anything, all are.
+    """
     expected = (
         f"the steady state holds, and the breaker opens within {wanted.open_within_s:g} s and closes again within "
         f"{wanted.recovery_s:g} s"
     )
-    empty = []
-    shown = False
+    silent = [(each, missing) for each in experiments if (missing := missing_in(each))]
     for each in experiments:
-        name = f"{subject}: {each.title or each.origin.file}"
-        if missing := missing_in(each):
-            empty.append(f"{each.title or each.origin.file}: {missing}")
+        if any(each is mute for mute, _ in silent):
             continue
-        shown = True
         faults = list(faults_of(each, wanted))
         seen = " then ".join(state for state, _ in each.breaker_states)
         yield Finding.of(
             not faults,
-            subject=name,
+            subject=f"{subject}: {each.title or each.origin.file}",
             observed=listed(faults, f"{cut(each.faults)}; the breaker was {seen}"),
             expected=expected,
         )
-    if not shown:
-        yield nothing_shown(subject, environment, observed=cut(empty) or "no experiment", expected=expected)
-    elif empty:
-        yield Finding.warning(subject=str(subject), observed=cut(empty), expected=expected)
+    if not silent:
+        return
+    observed = cut(f"{each.title or each.origin.file}: {missing}" for each, missing in silent)
+    if len(silent) == len(experiments) or any(each.breaker_states for each, _ in silent):
+        yield Finding.undecided(
+            subject=subject,
+            observed=observed,
+            expected=expected,
+            next_step="carry the experiment out to its end, with a probe that watches the breaker",
+        )
+    else:
+        yield Finding.warning(subject=subject, observed=observed, expected=expected)
 
 
 def missing_in(experiment: Experiment) -> str:
@@ -220,7 +377,7 @@ def faults_of(experiment: Experiment, wanted: BreakerParameters) -> Iterator[str
     if "half-open" not in after or names[-1] != "closed":
         yield f"the breaker did not close again by way of half-open ({' then '.join(names)})"
         return
-    half_at = at + after.index("half-open")
+    half_at = max(place for place, state in enumerate(names) if state == "half-open")
     recovered_s = _seconds(experiment.breaker_states[half_at][1], experiment.breaker_states[-1][1])
     if recovered_s is not None and recovered_s > wanted.recovery_s:
         yield f"it took {recovered_s:.0f} s from half-open to closed"

@@ -1,29 +1,40 @@
 """A load test achieved twice the expected peak, for minutes, with few errors and quick answers.
 
-Pass          a run has a stretch of `hold_s` or longer with `factor` times `traffic.expected_peak_rps` requests a second or more, errors within `max_error`, and percentiles within `traffic.p95_ms` and `p99_ms`; with AWS declared, the load balancer counted as many requests
-Fail          no stretch is like that; requests went to hosts that are not declared; the load balancer of the endpoint counted fewer requests than the run says were answered
-Inconclusive  no artifact of purpose `peak-load` is declared, or it is missing or stale; `traffic.expected_peak_rps` is not declared; the run has fewer than `min_requests` requests or no percentiles
-Error         a report cannot be read, or CI denies it; AWS refuses to tell of the load balancer
-Needs         an artifact of purpose `peak-load`; `traffic` in environments.yaml; with AWS `elasticloadbalancing:DescribeLoadBalancers` and `cloudwatch:GetMetricData`
+Pass          a run has a stretch of `hold_s` or longer with `factor` times `traffic.expected_peak_rps` requests a second or more, errors within `max_error`, and percentiles within `traffic.p95_ms` and `p99_ms`; the load balancer or Prometheus, where they can be asked, counted as many requests
+Fail          no stretch is like that; requests went to hosts that are not declared; the load balancer of the endpoint, or Prometheus, counted fewer requests than the run says were answered; the load balancer counted more answers 5xx than the run says failed, above `max_error`
+Inconclusive  no artifact of purpose `peak-load` is declared, or one is missing or stale; `traffic.expected_peak_rps` is not declared; a declared artifact has no run of `min_requests` requests, or none with percentiles
+Error         a report cannot be read, or CI denies it; AWS refuses to tell of the load balancer, or it is in no declared region; Prometheus cannot be reached or cannot read what is asked
+Needs         an artifact of purpose `peak-load`; `traffic` in environments.yaml; with AWS and `load_balancer` of an endpoint `elasticloadbalancing:DescribeLoadBalancers` and `cloudwatch:GetMetricData`; with `requests` a way to Prometheus' API
 Source        the guide, Testing (twice the expected traffic); AWS Well-Architected, REL 7, REL 12 and PERF 5
 
 What was achieved counts, never what the generator was told to do. A report without a series is judged by its mean, which a ramp makes lower. Generators that wait for answers (JMeter, Locust, wrk) send less while the service is slow, and are warned of: their percentiles look better than users find them.
+The load balancer and Prometheus are asked of the best run, where it says that it was sent to an endpoint of this very environment. Where they know nothing of that time nothing is held against the run.
+In production, a peak of the last 30 days above `traffic.expected_peak_rps` is warned of. It is the busiest five minutes, without the time of the runs themselves: for longer than 15 days CloudWatch keeps nothing finer.
 """  # noqa: E501  each line is a paragraph of the page
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from pydantic import Field
 
+from quub_audit.checks.testing.load._metrics import (
+    OF_BALANCERS,
+    Balancer,
+    balancer_of,
+    counts_of,
+    endpoint_of,
+    is_sent_here,
+    series_of,
+    value_of,
+    window_of,
+)
 from quub_audit.checks.testing.load._runs import (
     LoadParameters,
     Stretch,
     listed,
     named,
-    nothing_shown,
     runs_of,
     strangers,
     stretches,
@@ -33,12 +44,12 @@ from quub_audit.sdk import (
     Artifacts,
     Aws,
     Clock,
-    Endpoint,
     Environment,
     Finding,
     Grade,
     LoadRun,
-    Region,
+    Prometheus,
+    PrometheusServer,
     Traffic,
     artifacts_for,
     check,
@@ -46,12 +57,10 @@ from quub_audit.sdk import (
 
 PEAK_LOAD = artifacts_for("peak-load")
 
-PERIODS: Sequence[tuple[timedelta, int]] = (
-    (timedelta(days=15), 60),
-    (timedelta(days=63), 300),
-    (timedelta(days=455), 3600),
-)
-"""How long CloudWatch keeps data points, and of how many seconds each."""
+LOOK_BACK = timedelta(days=30)
+"""In which traffic is looked for that was above the expected peak."""
+
+SERVER_ERRORS = ("HTTPCode_Target_5XX_Count", "HTTPCode_ELB_5XX_Count")
 
 
 class PeakParameters(LoadParameters):
@@ -70,7 +79,10 @@ class PeakParameters(LoadParameters):
     """Milliseconds; `traffic.p99_ms` goes before it. House rule."""
 
     tolerance: float = Field(default=0.1, ge=0, lt=1)
-    """Share by which the load balancer may have counted fewer requests than were answered."""
+    """Share by which the load balancer or Prometheus may have counted fewer requests than were answered."""
+
+    requests: str = Field(default="", pattern=r"^([a-zA-Z_:][a-zA-Z0-9_:]*(\{.*\})?)?$")
+    """Counter of requests in Prometheus, as `http_requests_total{job="orders"}`; not asked where this is empty."""
 
 
 @check("A run held twice the expected peak", each=PEAK_LOAD)
@@ -81,88 +93,196 @@ def run(subject: Artifact, artifacts: Artifacts, environment: Environment, wante
 
 
 @check(
-    "The load balancer counted what the run says it sent",
-    each=PEAK_LOAD,
-    grade=Grade.LIVE,
-    permissions=["elasticloadbalancing:DescribeLoadBalancers", "cloudwatch:GetMetricData"],
+    "The load balancer counted what the run says it sent", each=PEAK_LOAD, grade=Grade.LIVE, permissions=OF_BALANCERS
 )
 def load_balancer(
     subject: Artifact, artifacts: Artifacts, aws: Aws, environment: Environment, clock: Clock, wanted: PeakParameters
+) -> Finding | None:
+    """The best run, where its endpoint has a declared load balancer; it confirms, and passes nothing alone."""
+    best = best_of(runs_of(subject, artifacts, wanted.fresh), environment, wanted)
+    endpoint = endpoint_of(best, environment) if best else None
+    if best is None or endpoint is None:
+        return None
+    balancer = balancer_of(endpoint, aws, environment)
+    if not isinstance(balancer, Balancer):
+        return balancer
+    begin, end, _ = window_of(best, best.started_at or clock.now(), clock.now())
+    # Errors of an hour say little of a run of five minutes in it.
+    errors = SERVER_ERRORS if (end - begin).total_seconds() <= 1.5 * best.duration_s else ()
+    counts = counts_of(balancer, best, aws, clock.now(), *errors)
+    return judge_counted(named(subject, best), best, counts, wanted)
+
+
+@check("Prometheus counted what the run says it sent", each=PEAK_LOAD, grade=Grade.LIVE)
+def counter(
+    subject: Artifact, artifacts: Artifacts, prometheus: Prometheus, environment: Environment, wanted: PeakParameters
 ) -> Iterator[Finding]:
-    """Requests of each run whose endpoint has a declared load balancer; it confirms, and passes nothing alone."""
-    for each in runs_of(subject, artifacts, wanted.fresh):
-        endpoint = endpoint_of(each, environment)
-        if endpoint is None or each.started_at is None:
+    """As the load balancer, with a minute before and after for what is scraped late."""
+    if not (wanted.requests and environment.prometheus):
+        return
+    best = best_of(runs_of(subject, artifacts, wanted.fresh), environment, wanted)
+    if best is None or best.started_at is None or not is_sent_here(best, environment):
+        return
+    length_s, end = best.duration_s + 120, best.started_at.timestamp() + best.duration_s + 60
+    for server in environment.prometheus:
+        samples = prometheus.query(server, f"sum(increase({wanted.requests}[{length_s:.0f}s] @ {end:.0f}))")
+        counted = value_of(samples)
+        counts = None if counted is None else {"RequestCount": counted}
+        if finding := judge_counted(named(subject, best), best, counts, wanted, who=f"Prometheus {server}"):
+            yield finding
+
+
+@check("No more comes in than is expected", each=Environment, grade=Grade.LIVE, permissions=OF_BALANCERS)
+def expectation(
+    subject: Environment, artifacts: Artifacts, aws: Aws, clock: Clock, wanted: PeakParameters
+) -> Iterator[Finding]:
+    """The load balancers of the endpoints of production together, in each five minutes; it warns alone."""
+    expected_rps = subject.traffic.expected_peak_rps
+    behind = {each.load_balancer: each for each in subject.endpoints if each.load_balancer}
+    if expected_rps is None or subject.stage != "production" or not behind:
+        return
+    own = _times_of(subject, artifacts, wanted)
+    if not own:
+        return
+    end = datetime.fromtimestamp(clock.now().timestamp() // 300 * 300, clock.now().tzinfo)
+    arrived: dict[datetime, float] = {}
+    for endpoint in behind.values():
+        balancer = balancer_of(endpoint, aws, subject)
+        if not isinstance(balancer, Balancer):
             continue
-        found = _find(endpoint.load_balancer, aws, environment)
-        if found is None:
-            yield Finding.error(
-                subject=endpoint.name,
-                message=f"{endpoint}: its load balancer {endpoint.load_balancer} is in no declared region",
-            )
-            continue
-        region, arn = found
-        begin, end, period_s = window_of(each, each.started_at, clock.now())
         answer = aws.ask(
             "cloudwatch.GetMetricData",
-            region=region,
-            MetricDataQueries=[_query(arn, period_s)],
-            StartTime=begin,
+            region=balancer.region,
+            MetricDataQueries=[balancer.query("RequestCount", 300, "requests")],
+            StartTime=end - LOOK_BACK,
             EndTime=end,
         )
-        counted = [value for result in answer.get("MetricDataResults", ()) for value in result.get("Values", ())]
-        confirmed = judge_counted(named(subject, each), each, counted, wanted)
-        if confirmed is not None:
-            yield confirmed
+        for at, requests in series_of(answer).get("requests", {}).items():
+            arrived[at] = arrived.get(at, 0.0) + requests
+    yield from judge_expected(str(subject), expected_rps, busiest(arrived, own))
+
+
+@check("No more than is expected comes in by Prometheus", each=PrometheusServer, grade=Grade.LIVE)
+def rate(
+    subject: PrometheusServer,
+    prometheus: Prometheus,
+    artifacts: Artifacts,
+    environment: Environment,
+    clock: Clock,
+    wanted: PeakParameters,
+) -> Iterator[Finding]:
+    """As by the load balancers."""
+    expected_rps = environment.traffic.expected_peak_rps
+    if expected_rps is None or environment.stage != "production" or not wanted.requests:
+        return
+    own = _times_of(environment, artifacts, wanted)
+    if not own:
+        return
+    arrived = f"sum(rate({wanted.requests}[5m]))"
+    for begin, end in own:
+        arrived += f" unless on() (vector(time()) >= {begin:.0f} <= {end + 300:.0f})"
+    expression = f"max_over_time(({arrived})[{LOOK_BACK.days}d:5m] @ {clock.now().timestamp():.0f})"
+    yield from judge_expected(str(environment), expected_rps, value_of(prometheus.query(subject, expression)))
+
+
+def _times_of(
+    environment: Environment, artifacts: Artifacts, wanted: PeakParameters
+) -> tuple[tuple[float, float], ...]:
+    """When the runs of all artifacts began and ended, in seconds since 1970; none where one of them does not say it."""
+    declared = [each for each in environment.artifacts if each.purpose == "peak-load"]
+    runs = [run for each in declared for run in runs_of(each, artifacts, wanted.fresh)]
+    begun = [(run.started_at.timestamp(), run.duration_s) for run in runs if run.started_at is not None]
+    return tuple((at, at + took) for at, took in begun) if len(begun) == len(runs) else ()
+
+
+def busiest(arrived: Mapping[datetime, float], own: Iterable[tuple[float, float]]) -> float | None:
+    """Requests a second of the busiest five minutes that no run of ours touches; None without any."""
+    own = tuple(own)
+    others = (
+        requests / 300
+        for at, requests in arrived.items()
+        if not any(at.timestamp() < end and begin < at.timestamp() + 300 for begin, end in own)
+    )
+    return max(others, default=None)
+
+
+def judge_expected(subject: str, expected_rps: float, observed_rps: float | None) -> Iterator[Finding]:
+    """A warning where more came in than is expected; the run itself is judged by what is declared."""
+    if observed_rps is not None and observed_rps > expected_rps:
+        yield Finding.warning(
+            subject=subject,
+            observed=f"{observed_rps:.4g} requests a second came in during the busiest 5 minutes of "
+            f"{LOOK_BACK.days} days",
+            expected=f"{expected_rps:g} or less, as `traffic.expected_peak_rps` says",
+        )
+
+
+def best_of(runs: Sequence[LoadRun], environment: Environment, wanted: PeakParameters) -> LoadRun | None:
+    """The run that is judged: of those with enough requests and percentiles the one that came closest."""
+    expected_rps = environment.traffic.expected_peak_rps
+    telling = [each for each in runs if each.requests >= wanted.min_requests and has_percentiles(each)]
+    if expected_rps is None or not telling:
+        return None
+    return min(telling, key=lambda each: len(_faults_of_run(each, environment, expected_rps, wanted)[0]))
 
 
 def judge(
     subject: Artifact, runs: Sequence[LoadRun], environment: Environment, wanted: PeakParameters
 ) -> Iterator[Finding]:
     """A pass where one run holds; else what is wrong with the one that came closest."""
-    traffic = environment.traffic
-    if traffic.expected_peak_rps is None:
-        yield nothing_shown(
-            subject,
-            environment,
+    expected_rps = environment.traffic.expected_peak_rps
+    best = best_of(runs, environment, wanted)
+    if expected_rps is None:
+        yield Finding.undecided(
+            subject=str(subject),
             observed="nobody says how much traffic is expected",
             expected="`traffic.expected_peak_rps` in environments.yaml",
+            next_step="declare `traffic.expected_peak_rps`",
         )
-        return
-    big = [each for each in runs if each.requests >= wanted.min_requests]
-    if not big:
-        most = max(each.requests for each in runs)
-        yield nothing_shown(
-            subject,
-            environment,
-            observed=f"{most} requests in a run",
-            expected=f"{wanted.min_requests} or more, to show anything",
-        )
-        return
-    if not any(has_percentiles(each) for each in big):
-        yield nothing_shown(
-            subject,
-            environment,
+    elif best is not None:
+        yield from _judge_run(subject, best, environment, expected_rps, wanted)
+    elif any(each.requests >= wanted.min_requests for each in runs):
+        yield Finding.undecided(
+            subject=str(subject),
             observed="no run says how long 95 and 99 of 100 requests took",
             expected="percentiles: `summaryTrendStats` of k6, --latency of wrk2",
+            next_step="let the generator write percentiles or a series, and run it again",
         )
-        return
-    judged = [_judge_run(subject, each, environment, traffic.expected_peak_rps, wanted) for each in big]
-    best, _, of_run = min(judged, key=lambda one: one[1])
-    yield best
-    if of_run.is_open_model is False:
-        yield Finding.warning(
-            subject=named(subject, of_run),
-            observed=f"{of_run.origin.tool} sends the next request when the last one is answered",
-            expected="a generator that keeps to a schedule (k6 with an arrival rate, vegeta, wrk2)",
+    else:
+        yield Finding.undecided(
+            subject=str(subject),
+            observed=f"{max(each.requests for each in runs)} requests in a run",
+            expected=f"{wanted.min_requests} or more, to show anything",
+            next_step="run it longer or with more load",
         )
 
 
 def _judge_run(
-    subject: Artifact, run: LoadRun, environment: Environment, peak_rps: float, wanted: PeakParameters
-) -> tuple[Finding, int, LoadRun]:
-    """A finding, the number of its faults, and the run."""
-    needed = wanted.factor * peak_rps
+    subject: Artifact, run: LoadRun, environment: Environment, expected_rps: float, wanted: PeakParameters
+) -> Iterator[Finding]:
+    faults, seen = _faults_of_run(run, environment, expected_rps, wanted)
+    p95_ms, p99_ms = limits(environment.traffic, wanted)
+    yield Finding.of(
+        not faults,
+        subject=named(subject, run),
+        observed=listed(faults, seen),
+        expected=f"{wanted.factor * expected_rps:g} requests a second ({wanted.factor:g} times the expected peak) for "
+        f"{wanted.hold_s:g} s, {wanted.max_error:.0%} errors or less, p95 within {p95_ms:g} ms, p99 within "
+        f"{p99_ms:g} ms",
+    )
+    if run.is_open_model is False:
+        yield Finding.warning(
+            subject=named(subject, run),
+            observed=f"{run.origin.tool} sends the next request when the last one is answered",
+            expected="a generator that keeps to a schedule (k6 with an arrival rate, vegeta, wrk2)",
+        )
+
+
+def _faults_of_run(
+    run: LoadRun, environment: Environment, expected_rps: float, wanted: PeakParameters
+) -> tuple[list[str], str]:
+    """What keeps its best stretch from being the peak, and what there is to say of that one."""
+    needed = wanted.factor * expected_rps
     p95_ms, p99_ms = limits(environment.traffic, wanted)
     best: tuple[int, float, Stretch, list[str]] | None = None
     for stretch in stretches(run, wanted.hold_s):
@@ -179,14 +299,7 @@ def _judge_run(
         faults = [*faults, f"requests went to {', '.join(foreign[:5])}, which is not declared"]
     if run.dropped and faults:
         faults = [*faults, f"{run.dropped} requests were due and never sent"]
-    finding = Finding.of(
-        not faults,
-        subject=named(subject, run),
-        observed=listed(faults, seen),
-        expected=f"{needed:g} requests a second ({wanted.factor:g} times the expected peak) for {wanted.hold_s:g} s, "
-        f"{wanted.max_error:.0%} errors or less, p95 within {p95_ms:g} ms, p99 within {p99_ms:g} ms",
-    )
-    return finding, len(faults), run
+    return faults, seen
 
 
 def limits(traffic: Traffic, wanted: PeakParameters) -> tuple[float, float]:
@@ -222,59 +335,43 @@ def faults_of(
     return faults
 
 
-# Confirmation by the load balancer
+# Confirmation by those who count on the other side
 
 
-def endpoint_of(run: LoadRun, environment: Environment) -> Endpoint | None:
-    """The declared endpoint with a load balancer that a run was sent to, where it was sent to one alone."""
-    behind = [each for each in environment.endpoints if each.load_balancer]
-    hosts = {target.rpartition(":")[0] or target for target in run.targets} | set(run.targets)
-    return next((each for each in behind if each.host in hosts), None) if len(run.targets) == 1 else None
+def judge_counted(
+    subject: str,
+    run: LoadRun,
+    counts: Mapping[str, float] | None,
+    wanted: PeakParameters,
+    *,
+    who: str = "the load balancer",
+) -> Finding | None:
+    """A fail where fewer requests arrived than were answered, or more failed than the run says; else nothing.
 
-
-def _find(name: str, aws: Aws, environment: Environment) -> tuple[Region, str] | None:
-    for account in environment.aws:
-        for region in account.regions:
-            for found in aws.ask("elbv2.DescribeLoadBalancers", region=region).get("LoadBalancers", ()):
-                if name in (found["LoadBalancerArn"], found["LoadBalancerName"]):
-                    return region, found["LoadBalancerArn"]
-    return None
-
-
-def window_of(run: LoadRun, started_at: datetime, now: datetime) -> tuple[datetime, datetime, int]:
-    """Whole periods around the run, and how many seconds one has."""
-    age = now - started_at
-    period_s = next((seconds for kept, seconds in PERIODS if age <= kept), PERIODS[-1][1])
-    begin = int(started_at.timestamp()) // period_s * period_s
-    end = -(-int(started_at.timestamp() + run.duration_s + 1) // period_s) * period_s
-    zone = started_at.tzinfo
-    return datetime.fromtimestamp(begin, zone), datetime.fromtimestamp(end, zone), period_s
-
-
-def _query(arn: str, period_s: int) -> Mapping[str, Any]:
-    dimension = {"Name": "LoadBalancer", "Value": arn.partition(":loadbalancer/")[2]}
-    metric = {"Namespace": "AWS/ApplicationELB", "MetricName": "RequestCount", "Dimensions": [dimension]}
-    return {"Id": "requests", "MetricStat": {"Metric": metric, "Period": period_s, "Stat": "Sum"}}
-
-
-def judge_counted(subject: str, run: LoadRun, counted: Sequence[float], wanted: PeakParameters) -> Finding | None:
-    """A fail where fewer requests arrived than were answered; a warning without data; else nothing.
-
-    More than were sent says nothing: others use the service too.
+    `counts` by metric; None without data points, which is warned of: it may be younger than the run. More requests than
+    were sent say nothing: others use the service too.
     """
     answered = run.requests - (run.statuses or {}).get("0", 0)
     least = (1 - wanted.tolerance) * answered
     expected = f"{least:.0f} or more of the {answered} that were answered"
-    if not counted:
-        return Finding.warning(
-            subject=subject, observed="the load balancer has no data points of that time", expected=expected
+    if counts is None:
+        return Finding.warning(subject=subject, observed=f"{who} has no data points of that time", expected=expected)
+    arrived = counts["RequestCount"]
+    if arrived < least:
+        return Finding.of(
+            False,
+            subject=subject,
+            observed=f"{who} counted {arrived:.0f} requests",
+            expected=expected,
+            message=f"{subject}: the load did not arrive at {who}; was it answered by a cache, or elsewhere?",
         )
-    if sum(counted) >= least:
-        return None
-    return Finding.of(
-        False,
-        subject=subject,
-        observed=f"the load balancer counted {sum(counted):.0f} requests",
-        expected=expected,
-        message=f"{subject}: the load did not arrive at the load balancer; was it answered by a cache, or elsewhere?",
-    )
+    failed = sum(counts.get(metric, 0.0) for metric in SERVER_ERRORS)
+    # What broke after the best stretch is in the run's own errors, and no contradiction.
+    if failed > wanted.max_error * arrived and run.errors <= wanted.max_error * run.requests:
+        return Finding.of(
+            False,
+            subject=subject,
+            observed=f"{who} counted {failed:.0f} answers 5xx of {arrived:.0f}, the run {run.errors} errors",
+            expected=f"{wanted.max_error:.0%} errors or less on either side",
+        )
+    return None

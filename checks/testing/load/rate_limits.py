@@ -1,26 +1,30 @@
 """Who sends too much is told so: 429 with Retry-After, from the declared rate on, and no error instead.
 
-Pass          a run above the limit got 429 with Retry-After, no 5xx, and no more requests through than `traffic.rate_limit_rps` allows by `tolerance`; the same for a burst of the audit's own (with --allow-active, where `probe_path` is set)
-Fail          a run above the limit got no 429; it got 5xx; more went through than the limit allows, or much less; none of the answers says when to come back
-Inconclusive  no artifact of purpose `rate-limits` is declared, or it is missing or stale; the run never went over the limit; it does not count answers by status
-Error         a report cannot be read, or CI denies it; the endpoint answers no request of the burst
-Needs         an artifact of purpose `rate-limits` that counts answers by status (vegeta, k6 with `http_reqs{status:429}` among its thresholds, JTL, Artillery); `traffic.rate_limit_rps`
+Pass          a run above the limit got 429 with Retry-After, no 5xx, no more requests through than `traffic.rate_limit_rps` allows by `tolerance`, and by the test's own counters another key was not refused, nor anything after the window; the same for a burst of the audit's own, without the counters (with --allow-active, where `probe_path` is set)
+Fail          a run above the limit got no 429; it got 5xx; more went through than the limit allows, or much less; none of the answers says when to come back; another key was refused too, or requests after the window were
+Inconclusive  no artifact of purpose `rate-limits` is declared, or one is missing or stale; no run of a declared artifact went over the limit, or none counts answers by status; fewer answers 4xx came from the service, as the load balancer counted, than the run got 429: a firewall or a CDN refused them, and the service's own limit was not reached
+Error         a report cannot be read, or CI denies it; the endpoint answers no request of the burst; AWS refuses to tell of the load balancer, or it is in no declared region
+Needs         an artifact of purpose `rate-limits` that counts answers by status (vegeta, k6 with `http_reqs{status:429}` among its thresholds, JTL, Artillery); `traffic.rate_limit_rps`; with AWS and `load_balancer` of an endpoint `elasticloadbalancing:DescribeLoadBalancers` and `cloudwatch:GetMetricData`
 Source        RFC 6585, section 4; RFC 9110, section 10.2.3; OWASP API Security Top 10 2023, API4
 
-Most generators do not keep headers: a counter `rate_limited_with_retry_after` that the test itself keeps (k6, Artillery) says how many answers 429 had Retry-After. Without it that is warned of. That another key is not affected is not seen here. A burst goes to production only with `probe_production`.
+Most generators keep neither headers nor keys. Counters that the test itself keeps (k6, Artillery) say the rest: `rate_limited_with_retry_after`, how many answers 429 had Retry-After; `other_key_answered` and `other_key_limited`, what requests with another key got while the first one was refused; `answered_after_window` and `limited_after_window`, what requests got a tenth of a window after it had ended. What none of them says is warned of.
+A refusal with 403, as firewalls give it, is no 429. A burst goes to production only with `probe_production`, and is sent without a key.
 """  # noqa: E501  each line is a paragraph of the page
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import Field
 
-from quub_audit.checks.testing.load._runs import LoadParameters, listed, named, nothing_shown, runs_of
+from quub_audit.checks.testing.load._metrics import OF_BALANCERS, Balancer, balancer_of, counts_of, endpoint_of
+from quub_audit.checks.testing.load._runs import LoadParameters, listed, named, runs_of
 from quub_audit.sdk import (
     Artifact,
     Artifacts,
+    Aws,
     Burst,
+    Clock,
     Endpoint,
     Environment,
     Finding,
@@ -29,11 +33,14 @@ from quub_audit.sdk import (
     LoadRun,
     artifacts_for,
     check,
+    cut,
 )
 
 RATE_LIMITS = artifacts_for("rate-limits")
 
 LIMITED = "429"
+REFUSED = "HTTPCode_Target_4XX_Count"
+"""Answers 4xx of the service itself; those of a firewall and of the load balancer are not in it."""
 
 
 class LimitParameters(LoadParameters):
@@ -60,8 +67,26 @@ def run(
     subject: Artifact, artifacts: Artifacts, environment: Environment, wanted: LimitParameters
 ) -> Iterator[Finding]:
     """Every run of the artifact: what one shows wrong, no other can mend."""
+    yield from judge(subject, runs_of(subject, artifacts, wanted.fresh), environment, wanted)
+
+
+@check("The service itself gave the answers 429", each=RATE_LIMITS, grade=Grade.LIVE, permissions=OF_BALANCERS)
+def load_balancer(
+    subject: Artifact, artifacts: Artifacts, aws: Aws, environment: Environment, clock: Clock, wanted: LimitParameters
+) -> Iterator[Finding]:
+    """Runs whose endpoint has a declared load balancer; it passes nothing alone."""
     for each in runs_of(subject, artifacts, wanted.fresh):
-        yield from judge(subject, each, environment, wanted)
+        limited = (each.statuses or {}).get(LIMITED, 0)
+        endpoint = endpoint_of(each, environment)
+        if not limited or endpoint is None:
+            continue
+        balancer = balancer_of(endpoint, aws, environment)
+        if isinstance(balancer, Balancer):
+            finding = judge_refused(named(subject, each), limited, counts_of(balancer, each, aws, clock.now(), REFUSED))
+        else:
+            finding = balancer
+        if finding is not None:
+            yield finding
 
 
 @check("A burst of requests is refused with 429", each=Endpoint, grade=Grade.LIVE, active=True)
@@ -72,6 +97,22 @@ def burst(subject: Endpoint, http: Http, environment: Environment, wanted: Limit
         return None
     sent = http.burst(subject, wanted.probe_path, requests=wanted.probe_requests)
     return judge_burst(str(subject), sent, environment.traffic.rate_limit_rps, wanted)
+
+
+def judge_refused(subject: str, limited: int, counts: Mapping[str, float] | None) -> Finding | None:
+    """Undecided where the service gave fewer than half as many answers 4xx as the run got 429; else nothing.
+
+    The periods are longer than the run, so that more says nothing; without data points nothing does.
+    """
+    if counts is None or counts[REFUSED] >= limited / 2:
+        return None
+    return Finding.undecided(
+        subject=subject,
+        observed=f"{limited} answers 429, {counts[REFUSED]:.0f} answers 4xx of the service by the load balancer",
+        expected="as many of the service itself",
+        message=f"{subject}: a firewall or a CDN answered 429 in place of the service",
+        next_step="send the test past the firewall and the CDN, or raise their limits for it, or waive it",
+    )
 
 
 def judge_burst(subject: str, sent: Burst, limit: float | None, wanted: LimitParameters) -> Finding:
@@ -93,39 +134,60 @@ def judge_burst(subject: str, sent: Burst, limit: float | None, wanted: LimitPar
     return Finding.of(not found, subject=subject, observed=listed(found, observed), expected=expected)
 
 
-def judge(subject: Artifact, run: LoadRun, environment: Environment, wanted: LimitParameters) -> Iterator[Finding]:
-    """A finding on the run, and a warning where nothing says whether Retry-After was there."""
+def judge(
+    subject: Artifact, runs: Sequence[LoadRun], environment: Environment, wanted: LimitParameters
+) -> Iterator[Finding]:
+    """A finding on each run that shows anything, and a warning of what it leaves open; one where none does."""
     limit = environment.traffic.rate_limit_rps
     expected = f"429 with Retry-After above {limit:g} requests a second" if limit else "429 with Retry-After"
-    statuses = run.statuses
-    if run.requests < wanted.min_requests or statuses is None or not run.duration_s:
-        observed = (
-            f"{run.requests} requests in {run.duration_s:.0f} s"
-            if statuses is not None
-            else "answers are not counted by status"
+    silent = [(each, why) for each in runs if (why := missing_in(each, limit, wanted))]
+    if len(silent) == len(runs):
+        yield Finding.undecided(
+            subject=str(subject),
+            observed=cut(f"{named(subject, each)}: {why}" for each, why in silent),
+            expected=expected,
+            next_step="send more than the limit for as long as it takes, and count the answers by status",
         )
-        yield nothing_shown(subject, environment, observed=f"{named(subject, run)}: {observed}", expected=expected)
-        return
-    limited = statuses.get(LIMITED, 0)
+    for each in runs:
+        if any(each is mute for mute, _ in silent):
+            continue
+        faults = list(faults_of(each, each.statuses or {}, limit, wanted))
+        yield Finding.of(
+            not faults,
+            subject=named(subject, each),
+            observed=listed(faults, f"{(each.statuses or {}).get(LIMITED, 0)} of {each.requests} requests got 429"),
+            expected=expected,
+        )
+        if not faults and (unseen := list(unseen_in(each))):
+            yield Finding.warning(
+                subject=named(subject, each),
+                observed=f"nothing says whether {cut(unseen)}",
+                expected="counters that the test keeps: `rate_limited_with_retry_after`, `other_key_answered`, "
+                "`answered_after_window`",
+            )
+
+
+def missing_in(run: LoadRun, limit: float | None, wanted: LimitParameters) -> str:
+    """Why a run shows nothing; empty where it does."""
+    if run.statuses is None:
+        return "answers are not counted by status"
+    if run.requests < wanted.min_requests or not run.duration_s:
+        return f"{run.requests} requests in {run.duration_s:.0f} s"
     rate = run.requests / run.duration_s
-    if not limited and (limit is None or rate <= limit * (1 + wanted.tolerance)):
-        observed = f"{rate:.4g} requests a second, and none was refused"
-        yield nothing_shown(subject, environment, observed=f"{named(subject, run)}: {observed}", expected=expected)
-        return
-    faults = list(faults_of(run, statuses, limit, wanted))
-    subject_of = named(subject, run)
-    yield Finding.of(
-        not faults,
-        subject=subject_of,
-        observed=listed(faults, f"{limited} of {run.requests} requests got 429"),
-        expected=expected,
-    )
-    if run.statuses_with_retry_after is None and not faults:
-        yield Finding.warning(
-            subject=subject_of,
-            observed="nothing says whether Retry-After was there",
-            expected="a counter `rate_limited_with_retry_after` in the test",
-        )
+    if not run.statuses.get(LIMITED) and (limit is None or rate <= limit * (1 + wanted.tolerance)):
+        return f"{rate:.4g} requests a second, and none was refused"
+    return ""
+
+
+def unseen_in(run: LoadRun) -> Iterator[str]:
+    """What neither the tool nor the test's own counters say of the refused requests."""
+    own = run.own_counters or {}
+    if run.statuses_with_retry_after is None:
+        yield "Retry-After was there"
+    if not own.get("other_key_answered"):
+        yield "another key is let through meanwhile"
+    if not own.get("answered_after_window"):
+        yield "requests are let through after the window"
 
 
 def faults_of(run: LoadRun, statuses: Mapping[str, int], limit: float | None, wanted: LimitParameters) -> Iterator[str]:
@@ -145,3 +207,8 @@ def faults_of(run: LoadRun, statuses: Mapping[str, int], limit: float | None, wa
             yield f"only {through:.4g} requests a second went through, though {limit:g} are allowed"
     if limited and run.statuses_with_retry_after == 0:
         yield "no answer 429 had Retry-After"
+    own = run.own_counters or {}
+    if times := own.get("other_key_limited"):
+        yield f"{times} requests with another key were refused too"
+    if times := own.get("limited_after_window"):
+        yield f"{times} requests after the window were still refused"

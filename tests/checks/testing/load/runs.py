@@ -64,10 +64,11 @@ def write_jtl(
     elapsed_ms: Callable[[float], int] = lambda hour: 100,
     fails: Callable[[float, int], bool] = lambda hour, number: False,
     without: tuple[float, float] = (0, 0),
+    url: str = "",
 ) -> Path:
     """A JTL as JMeter writes it, made here: one sample `every_s`, but for the hours `without`."""
     with path.open("w") as file:
-        file.write(HEADER)
+        file.write(HEADER.strip() + (",URL\n" if url else "\n"))
         for number in range(int(hours * 3600 / every_s) + 1):
             hour = number * every_s / 3600
             if without[0] < hour < without[1]:
@@ -75,5 +76,6 @@ def write_jtl(
             is_bad = fails(hour, number)
             took = elapsed_ms(hour) + number % 7
             row = (BEGIN_MS + round(number * every_s * 1000), took, "GET /", 500 if is_bad else 200)
-            file.write(",".join(map(str, row)) + (",false\n" if is_bad else ",true\n"))
+            ending = (",false" if is_bad else ",true") + (f",{url}" if url else "")
+            file.write(",".join(map(str, row)) + ending + "\n")
     return path

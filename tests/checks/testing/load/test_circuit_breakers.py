@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from quub_audit.checks.testing.load.circuit_breakers import BreakerParameters, judge
+from quub_audit.checks.testing.load.circuit_breakers import BreakerParameters, judge, read_fis
 from quub_audit.model.environment import Environment, Repository
-from quub_audit.sdk import Experiment, Origin
+from quub_audit.sdk import Experiment, Origin, PrometheusServer
 from tests.checks.testing.integration.results import audited, environment
 from tests.checks.testing.load.runs import artifact
 from tests.parsers.sources import DATA
@@ -155,24 +155,161 @@ GOOD = Experiment(
         (replace(GOOD, breaker_states=seen(("open", 3), ("half-open", 60), ("closed", 190))), ["fail"]),
         (replace(GOOD, breaker_states=seen(("open", 3), ("closed", 19))), ["fail"]),
         (replace(GOOD, breaker_states=seen(("closed", 3))), ["fail"]),
-        (replace(GOOD, breaker_states=()), ["warning"]),
+        (
+            replace(
+                GOOD,
+                breaker_states=seen(("open", 3), ("half-open", 9), ("open", 12), ("half-open", 300), ("closed", 310)),
+            ),
+            ["pass"],
+        ),
+        (replace(GOOD, breaker_states=()), ["undecided"]),
         (replace(GOOD, breaker_states=(), has_deviated=True), ["fail"]),
         (replace(GOOD, steady_after=False), ["fail"]),
-        (replace(GOOD, steady_after=None), ["warning"]),
-        (replace(GOOD, steady_before=False, faults=()), ["warning"]),
-        (replace(GOOD, faults=()), ["warning"]),
-        (replace(GOOD, status="aborted"), ["warning"]),
-        (replace(GOOD, status="unfinished"), ["warning"]),
-        (replace(GOOD, status="failed"), ["warning"]),
+        (replace(GOOD, steady_after=None), ["undecided"]),
+        (replace(GOOD, steady_before=False, faults=()), ["undecided"]),
+        (replace(GOOD, faults=()), ["undecided"]),
+        (replace(GOOD, status="aborted"), ["undecided"]),
+        (replace(GOOD, status="unfinished"), ["undecided"]),
+        (replace(GOOD, status="failed"), ["undecided"]),
     ],
 )
 def test_an_experiment_is_judged_by_what_was_done_and_seen(experiment: Experiment, found: list[str]) -> None:
-    judged = judge(CHAOS, (experiment,), environment(CHAOS), BreakerParameters())
+    judged = judge("chaos", (experiment,), BreakerParameters())
 
-    assert [each.status.value for each in judged] == found
+    assert [each.kind for each in judged] == found
 
 
-def test_one_experiment_that_shows_nothing_is_told_beside_another() -> None:
-    judged = judge(CHAOS, (GOOD, replace(GOOD, faults=())), environment(CHAOS), BreakerParameters())
+@pytest.mark.parametrize(
+    ("beside", "found"),
+    [
+        pytest.param(replace(GOOD, faults=()), ["pass", "undecided"], id="it watched the breaker and did nothing"),
+        pytest.param(replace(GOOD, breaker_states=()), ["pass", "warning"], id="it is about something else"),
+    ],
+)
+def test_an_experiment_that_shows_nothing_is_told_beside_another(beside: Experiment, found: list[str]) -> None:
+    judged = judge("chaos", (GOOD, beside), BreakerParameters())
 
-    assert [each.status.value for each in judged] == ["pass", "warning"]
+    assert [each.kind for each in judged] == found
+
+
+# Metrics
+
+
+def states_of(name: str) -> dict[str, str]:
+    series = "resilience4j_circuitbreaker_state"
+    return {
+        f"when_{state}": f'{series}{{name="{name}",state="{state}"}} == 1' for state in ("open", "half_open", "closed")
+    }
+
+
+def unwatched(folder: Path, duration_s: float = 120) -> Path:
+    """The kept journal without its probes of the breaker, and with a longer fault."""
+    journal = json.loads((DATA / "chaostoolkit-1.44.0-journal.json").read_bytes())
+    journal["run"] = [each for each in journal["run"] if each["activity"]["name"] != "circuit-breaker-state"]
+    begun = datetime.fromisoformat(journal["start"])
+    journal |= {"end": (begun + timedelta(seconds=duration_s)).isoformat(), "duration": duration_s}
+    (folder / "journal.json").write_text(json.dumps(journal))
+    return folder / "journal.json"
+
+
+@pytest.mark.proof("pass")
+@pytest.mark.parametrize(
+    ("breaker", "status", "observed"),
+    [
+        ("sound", "pass", "stop-price-feed, start-price-feed; the breaker was open then half-open then closed"),
+        ("late", "fail", "the breaker was seen open 4"),
+        ("stuck", "fail", "the breaker did not close again by way of half-open (open)"),
+        ("idle", "fail", "the breaker never opened (closed)"),
+        ("blinking", "inconclusive", "nobody watched the breaker"),
+        ("unknown", "inconclusive", "nobody watched the breaker"),
+    ],
+)
+def test_metrics_tell_of_a_breaker_that_the_experiment_did_not_watch(
+    tmp_path: Path, remembered: PrometheusServer, breaker: str, status: str, observed: str
+) -> None:
+    known = environment(artifact("chaos", unwatched(tmp_path)), prometheus=(remembered,))
+
+    found = audited(ITEM, known, parameters=states_of(breaker))
+
+    assert found.status.value == status
+    assert observed in found.findings[0].observed
+
+
+def test_a_fault_of_seconds_proves_no_breaker_that_stayed_closed(tmp_path: Path, remembered: PrometheusServer) -> None:
+    known = environment(artifact("chaos", unwatched(tmp_path, 3)), prometheus=(remembered,))
+
+    assert audited(ITEM, known, parameters=states_of("idle")).status.value == "inconclusive"
+
+
+@pytest.mark.proof("pass")
+@pytest.mark.parametrize(
+    ("breaker", "conditions", "status"),
+    [
+        ("sound", "aws:cloudwatch:alarm", "pass"),
+        ("stuck", "aws:cloudwatch:alarm", "fail"),
+        ("sound", "none", "inconclusive"),
+        ("idle", "aws:cloudwatch:alarm", "inconclusive"),
+    ],
+)
+def test_an_experiment_of_fis_counts_where_metrics_saw_the_breaker_open(
+    emulator: str, remembered: PrometheusServer, breaker: str, conditions: str, status: str
+) -> None:
+    begun = datetime.fromisoformat(json.loads((DATA / "chaostoolkit-1.44.0-journal.json").read_bytes())["start"])
+    with front_of(emulator) as front:
+        cloud = Cloud(front.address)
+        fis = cloud.client("fis")
+        template = fis.create_experiment_template(
+            clientToken="t",
+            description="the price feed is gone",
+            roleArn=f"arn:aws:iam::{cloud.account_id}:role/fis",
+            stopConditions=[{"source": conditions}],
+            actions={"cut": {"actionId": "aws:network:disrupt-connectivity"}},
+        )["experimentTemplate"]["id"]
+        id_ = fis.start_experiment(experimentTemplateId=template)["experiment"]["id"]
+        for _ in range(4):
+            told = fis.get_experiment(id=id_)["experiment"]
+        assert told["state"]["status"] == "completed"
+        # The emulator's experiments take no time, and are now.
+        times = {"startTime": begun.timestamp(), "endTime": begun.timestamp() + 120}
+        told |= {**times, "creationTime": begun.timestamp()}
+        told["actions"]["cut"] |= times
+        front.answers[f"fis GET /experiments/{id_}"] = always(json_answer({"experiment": told}))
+        known = environment(aws=(cloud.account(),), prometheus=(remembered,))
+
+        found = audited(ITEM, known, environ=cloud.environ, parameters=states_of(breaker), check="fault_injection")
+
+    assert found.status.value == status
+
+
+@pytest.mark.proof("error")
+def test_a_denial_of_fis_names_the_right_that_is_missing(cloud: Cloud, remembered: PrometheusServer) -> None:
+    cloud.allow_only("sts:*", "ecs:*")
+    known = environment(aws=(cloud.account(),), prometheus=(remembered,))
+
+    found = audited(ITEM, known, environ=cloud.environ, parameters=states_of("sound"), check="fault_injection")
+
+    assert found.status.value == "error"
+    assert "fis:ListExperiments" in found.findings[0].message
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "status", "has_deviated"),
+    [
+        ("completed", "Experiment completed", "completed", False),
+        ("stopped", "Experiment halted by stop condition", "completed", True),
+        ("stopped", "Experiment stopped by a person", "aborted", False),
+        ("failed", "Action cut failed", "failed", False),
+        ("running", "", "unfinished", False),
+        ("cancelled", "", "unfinished", False),
+    ],
+)
+def test_how_an_experiment_of_fis_ended_is_read(state: str, reason: str, status: str, has_deviated: bool) -> None:
+    told = {
+        "id": "EXP1",
+        "state": {"status": state, "reason": reason},
+        "actions": {"a": {"state": {"status": "skipped"}}},
+    }
+
+    read = read_fis(told)
+
+    assert (read.status, read.has_deviated, read.faults, read.fault_at) == (status, has_deviated, (), None)

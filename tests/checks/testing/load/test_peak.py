@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from quub_audit.checks.testing.load._metrics import window_of
 from quub_audit.checks.testing.load._runs import Stretch, joined, stretches
-from quub_audit.checks.testing.load.peak import PeakParameters, judge, judge_counted, window_of
+from quub_audit.checks.testing.load.peak import PeakParameters, busiest, judge, judge_counted
 from quub_audit.model.environment import Endpoint, Environment, Traffic
 from quub_audit.parsers import load
-from quub_audit.sdk import LoadRun, Slice
+from quub_audit.sdk import LoadRun, PrometheusServer, Slice
 from tests.checks.testing.integration.results import AT, audited, environment
 from tests.checks.testing.load.runs import artifact, flat, of
 from tests.parsers.sources import DATA, recorded
@@ -150,17 +151,32 @@ def test_what_the_service_promises_goes_before_the_limits_of_the_item() -> None:
     assert next(judge(PEAK, (STEADY,), strict, WANTED)).status.value == "fail"
 
 
-def test_a_summary_without_a_percentile_that_is_asked_for_shows_nothing() -> None:
-    known = environment(PEAK, traffic=Traffic(expected_peak_rps=500))
-    summary = replace(STEADY, slices=(), p95_ms=100, p99_ms=None)
+@pytest.mark.parametrize(
+    ("run", "peak_rps"),
+    [
+        pytest.param(replace(STEADY, slices=(), p95_ms=100, p99_ms=None), 500, id="a percentile is missing"),
+        pytest.param(flat(rate=1, seconds=900), 500, id="too few requests"),
+        pytest.param(STEADY, None, id="no expectation"),
+    ],
+)
+def test_an_artifact_that_shows_nothing_is_undecided_and_says_what_to_do(run: LoadRun, peak_rps: float | None) -> None:
+    known = environment(PEAK, traffic=Traffic(expected_peak_rps=peak_rps))
 
-    assert next(judge(PEAK, (summary,), known, WANTED)).status.value == "warning"
+    (finding,) = judge(PEAK, (run,), known, WANTED)
+
+    assert finding.kind == "undecided"
+    assert finding.next_step
 
 
-def test_an_artifact_that_shows_nothing_fails_where_another_one_could_pass() -> None:
-    two = environment(PEAK, artifact("peak-load", name="other"), traffic=Traffic(expected_peak_rps=500))
+def test_an_artifact_that_shows_nothing_holds_back_the_pass_of_another() -> None:
+    files = ("vegeta-12.13.0-report.json", "vegeta-12.13.0-limited.json")
+    two = (artifact("peak-load", DATA / file, name=file) for file in files)
+    known = environment(*two, traffic=Traffic(expected_peak_rps=7.0), endpoints=(HERE,))
 
-    assert next(judge(PEAK, (flat(rate=1, seconds=900),), two, WANTED)).status.value == "fail"
+    found = audited(ITEM, known, parameters={**SHORT, "max_error": 1, "min_requests": 200})
+
+    assert [each.kind for each in found.findings] == ["undecided", "pass"]
+    assert found.status.value == "inconclusive"
 
 
 def test_a_share_is_read_between_percentiles() -> None:
@@ -188,18 +204,29 @@ def test_locusts_history_takes_the_percentiles_of_the_statistics_beside_it() -> 
     assert (run.requests, run.p95_ms, len(run.slices)) == (372, 77.0, 3)
 
 
-# The load balancer
+# Who counts on the other side
 
 
 @pytest.mark.parametrize(
-    ("counted", "status"), [((900.0,), None), ((899.0,), "fail"), ((500.0, 700.0), None), ((), "warning")]
+    ("counts", "errors", "status"),
+    [
+        ({"RequestCount": 900.0}, 0, None),
+        ({"RequestCount": 899.0}, 0, "fail"),
+        ({"RequestCount": 1200.0}, 0, None),
+        (None, 0, "warning"),
+        ({"RequestCount": 1000.0, "HTTPCode_Target_5XX_Count": 6.0, "HTTPCode_ELB_5XX_Count": 5.0}, 10, "fail"),
+        ({"RequestCount": 1000.0, "HTTPCode_Target_5XX_Count": 10.0}, 10, None),
+        ({"RequestCount": 1000.0, "HTTPCode_Target_5XX_Count": 500.0}, 500, None),
+    ],
 )
-def test_fewer_requests_at_the_load_balancer_fail_and_more_say_nothing(counted: Any, status: str | None) -> None:
-    run = replace(flat(rate=1, seconds=1010), requests=1010, statuses={"0": 10, "200": 1000})
+def test_fewer_requests_or_more_errors_on_the_other_side_fail_and_more_requests_say_nothing(
+    counts: Any, errors: int, status: str | None
+) -> None:
+    run = replace(flat(rate=1, seconds=1010), requests=1010, errors=errors, statuses={"0": 10, "200": 1000})
 
-    finding = judge_counted("run", run, counted, WANTED)
+    finding = judge_counted("run", run, counts, WANTED)
 
-    assert (finding.status.value if finding else None) == status
+    assert (finding.kind if finding else None) == status
 
 
 @pytest.mark.parametrize(("days", "period_s"), [(1, 60), (20, 300), (80, 3600)])
@@ -214,26 +241,99 @@ def test_whole_periods_that_cloudwatch_still_has_are_asked_for(days: int, period
     assert begin.timestamp() % period_s == end.timestamp() % period_s == 0
 
 
+(JMETER,) = load.read(recorded("jmeter-5.6.3-results.jtl"))
+
+
+def count(cloud: Cloud, arn: str, at: datetime, **metrics: float) -> None:
+    """What the load balancer counted in one minute."""
+    dimension = {"Name": "LoadBalancer", "Value": arn.partition(":loadbalancer/")[2]}
+    data: Any = [
+        {"MetricName": name, "Dimensions": [dimension], "Timestamp": at, "Value": value}
+        for name, value in metrics.items()
+    ]
+    cloud.client("cloudwatch").put_metric_data(Namespace="AWS/ApplicationELB", MetricData=data)
+
+
+def behind(cloud: Cloud, **more: Any) -> Environment:
+    """The environment to whose endpoint the kept run of JMeter was sent."""
+    api = replace(HERE, load_balancer="orders")
+    return target(7.0, "jmeter-5.6.3-results.jtl", endpoints=(api,), aws=(cloud.account(),), **more)
+
+
 @pytest.mark.proof("fail")
 @pytest.mark.parametrize(("counted", "status"), [(150.0, "fail"), (220.0, "pass")])
 def test_the_load_balancer_that_is_declared_confirms_the_run(cloud: Cloud, counted: float, status: str) -> None:
     arn = cloud.balancer(cloud.network())
-    (run,) = load.read(recorded("jmeter-5.6.3-results.jtl"))
-    assert run.started_at is not None
-    cloud.client("cloudwatch").put_metric_data(
-        Namespace="AWS/ApplicationELB",
-        MetricData=[
-            {
-                "MetricName": "RequestCount",
-                "Dimensions": [{"Name": "LoadBalancer", "Value": arn.partition(":loadbalancer/")[2]}],
-                "Timestamp": run.started_at,
-                "Value": counted,
-            }
-        ],
-    )
-    api = replace(HERE, load_balancer="orders")
-    known = target(7.0, "jmeter-5.6.3-results.jtl", endpoints=(api,), aws=(cloud.account(),))
+    assert JMETER.started_at is not None
+    count(cloud, arn, JMETER.started_at, RequestCount=counted)
 
-    found = audited(ITEM, known, parameters=SHORT, environ=cloud.environ, at=AT)
+    found = audited(ITEM, behind(cloud), parameters=SHORT, environ=cloud.environ, at=AT)
 
     assert found.status.value == status
+
+
+@pytest.mark.parametrize(("busy", "warned"), [(2400.0, True), (2000.0, False), (None, False)])
+def test_a_busier_time_of_production_than_is_expected_is_warned_of(
+    cloud: Cloud, busy: float | None, warned: bool
+) -> None:
+    arn = cloud.balancer(cloud.network())
+    assert JMETER.started_at is not None
+    count(cloud, arn, JMETER.started_at, RequestCount=99_000)
+    if busy is not None:
+        count(cloud, arn, JMETER.started_at - timedelta(days=20), RequestCount=busy)
+
+    found = audited(ITEM, behind(cloud), parameters=SHORT, environ=cloud.environ, check="expectation")
+
+    assert [each.observed for each in found.findings] == (
+        ["8 requests a second came in during the busiest 5 minutes of 30 days"] if warned else []
+    )
+
+
+@pytest.mark.proof("fail")
+@pytest.mark.parametrize(
+    ("job", "hosts", "found"),
+    [
+        ("orders", HERE, ["pass", "warning"]),
+        ("busy", HERE, ["pass", "warning", "warning"]),
+        ("cached", HERE, ["fail", "pass", "warning"]),
+        ("nobody", HERE, ["pass", "warning", "warning"]),
+        ("cached", replace(HERE, host="orders.example.com"), ["fail", "warning"]),
+    ],
+)
+def test_prometheus_confirms_what_was_sent_to_this_environment(
+    remembered: PrometheusServer, job: str, hosts: Endpoint, found: list[str]
+) -> None:
+    known = target(7.0, "jmeter-5.6.3-results.jtl", endpoints=(hosts,), prometheus=(remembered,))
+
+    item = audited(ITEM, known, parameters={**SHORT, "requests": f'http_requests_total{{job="{job}"}}'})
+
+    # JMeter waits for answers, which is warned of.
+    assert sorted(each.kind for each in item.findings) == found
+
+
+def test_prometheus_tells_of_a_busier_time_than_is_expected(remembered: PrometheusServer) -> None:
+    known = target(7.0, "jmeter-5.6.3-results.jtl", endpoints=(HERE,), prometheus=(remembered,))
+
+    item = audited(ITEM, known, parameters={"requests": 'http_requests_total{job="busy"}'}, check="rate")
+
+    assert [each.observed for each in item.findings] == [
+        "30 requests a second came in during the busiest 5 minutes of 30 days"
+    ]
+
+
+@pytest.mark.proof("error")
+def test_a_counter_that_prometheus_cannot_read_is_an_error(remembered: PrometheusServer) -> None:
+    known = target(7.0, "jmeter-5.6.3-results.jtl", endpoints=(HERE,), prometheus=(remembered,))
+
+    item = audited(ITEM, known, parameters={**SHORT, "requests": "http_requests_total{job=orders}"})
+
+    assert item.status.value == "error"
+
+
+def test_the_busiest_time_is_no_time_of_a_run_of_ours() -> None:
+    minutes = [datetime(2026, 11, 1, 10, minute, tzinfo=UTC) for minute in (0, 5, 10)]
+    arrived = dict(zip(minutes, (300.0, 9000.0, 600.0), strict=True))
+
+    assert busiest(arrived, ()) == 30
+    assert busiest(arrived, [(minutes[1].timestamp() + 10, minutes[1].timestamp() + 20)]) == 2
+    assert busiest({}, ()) is None

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -14,12 +15,14 @@ from quub_audit.demo.authority import Authority
 from quub_audit.model.environment import Endpoint, Environment, Traffic
 from quub_audit.sdk import Burst, LoadRun, Origin
 from tests.checks.testing.integration.results import audited, environment
-from tests.checks.testing.load.runs import artifact
+from tests.checks.testing.load.runs import BEGIN_MS, HEADER, artifact
 from tests.parsers.sources import DATA
+from tests.worlds.cloud import Cloud
 from tests.worlds.web import Names, Server, Visit, answer, closed_port, endpoint_at, serve
 
 ITEM = "testing.load.rate-limits"
 LIMITS = artifact("rate-limits")
+HOST = "https://orders.example.com:8443"
 
 
 def target(*files: str, limit: float | None = 20) -> Environment:
@@ -61,7 +64,16 @@ def test_a_report_that_is_cut_off_is_an_error(tmp_path: Path) -> None:
     assert audited(ITEM, environment(artifact("rate-limits", tmp_path / "cut.json"))).status.value == "error"
 
 
-def sent(statuses: Mapping[str, int], *, seconds: float = 10, retry_after: int | None = 1) -> LoadRun:
+ALL = {"other_key_answered": 5, "answered_after_window": 2}
+
+
+def sent(
+    statuses: Mapping[str, int],
+    *,
+    seconds: float = 10,
+    retry_after: int | None = 1,
+    own: Mapping[str, int] | None = ALL,
+) -> LoadRun:
     requests = sum(statuses.values())
     return LoadRun(
         origin=Origin(file="run.json"),
@@ -70,6 +82,7 @@ def sent(statuses: Mapping[str, int], *, seconds: float = 10, retry_after: int |
         duration_s=seconds,
         statuses=statuses,
         statuses_with_retry_after=retry_after,
+        own_counters=own,
     )
 
 
@@ -83,18 +96,53 @@ def sent(statuses: Mapping[str, int], *, seconds: float = 10, retry_after: int |
         (sent({"200": 100, "429": 10}), 20, ["pass"]),
         (sent({"200": 200, "429": 99, "503": 1}), 20, ["fail"]),
         (sent({"200": 500}), 20, ["fail"]),
-        (sent({"200": 500}), None, ["warning"]),
+        (sent({"200": 200, "403": 100}), 20, ["fail"]),
+        (sent({"200": 500}), None, ["undecided"]),
         (sent({"200": 500, "429": 1}), None, ["pass"]),
         (sent({"200": 200, "429": 100}, retry_after=None), 20, ["pass", "warning"]),
         (sent({"200": 200, "429": 100}, retry_after=0), 20, ["fail"]),
-        (sent({"429": 40}), 1, ["warning"]),
-        (sent({"200": 200, "429": 100}, seconds=0), 20, ["warning"]),
+        (sent({"200": 200, "429": 100}, own=None), 20, ["pass", "warning"]),
+        (sent({"200": 200, "429": 100}, own={**ALL, "other_key_limited": 1}), 20, ["fail"]),
+        (sent({"200": 200, "429": 100}, own={**ALL, "limited_after_window": 1}), 20, ["fail"]),
+        (sent({"429": 40}), 1, ["undecided"]),
+        (sent({"200": 200, "429": 100}, seconds=0), 20, ["undecided"]),
     ],
 )
 def test_answers_are_judged_by_what_the_limit_allows(run: LoadRun, limit: float | None, found: list[str]) -> None:
     known: Any = environment(LIMITS, traffic=Traffic(rate_limit_rps=limit))
 
-    assert [each.status.value for each in judge(LIMITS, run, known, LimitParameters())] == found
+    assert [each.kind for each in judge(LIMITS, (run,), known, LimitParameters())] == found
+
+
+def test_a_run_below_the_limit_beside_one_above_it_holds_nothing_back() -> None:
+    known = environment(LIMITS, traffic=Traffic(rate_limit_rps=20))
+    below, above = sent({"200": 100}), sent({"200": 200, "429": 100})
+
+    assert [each.kind for each in judge(LIMITS, (below, above), known, LimitParameters())] == ["pass"]
+
+
+@pytest.mark.proof("inconclusive")
+@pytest.mark.parametrize(("refused", "status"), [(33.0, "pass"), (0.0, "inconclusive"), (None, "pass")])
+def test_answers_429_that_the_service_did_not_give_show_nothing_of_it(
+    cloud: Cloud, tmp_path: Path, refused: float | None, status: str
+) -> None:
+    arn = cloud.balancer(cloud.network())
+    rows = [f"{BEGIN_MS + at * 100},5,GET /,{'429,false' if at % 3 else '200,true'},{HOST}" for at in range(60)]
+    (tmp_path / "limits.jtl").write_text("\n".join((f"{HEADER.strip()},URL", *rows, "")))
+    if refused is not None:
+        dimension = {"Name": "LoadBalancer", "Value": arn.partition(":loadbalancer/")[2]}
+        counted: Any = [
+            {"MetricName": name, "Dimensions": [dimension], "Timestamp": BEGIN_MS / 1000 + 3, "Value": value}
+            for name, value in (("RequestCount", 60.0), ("HTTPCode_Target_4XX_Count", refused))
+        ]
+        cloud.client("cloudwatch").put_metric_data(Namespace="AWS/ApplicationELB", MetricData=counted)
+    host = urlsplit(HOST)
+    api = Endpoint(name="api", url=HOST, host=host.hostname or "", port=host.port or 443, load_balancer="orders")
+    known = environment(artifact("rate-limits", tmp_path / "limits.jtl"), endpoints=(api,), aws=(cloud.account(),))
+
+    found = audited(ITEM, known, environ=cloud.environ)
+
+    assert found.status.value == status
 
 
 # The burst

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quub_audit.checks.testing.load.sustained import SustainedParameters, judge, points_of, theil_sen
-from quub_audit.model.environment import Traffic
+from quub_audit.checks.testing.load.sustained import (
+    MEMORY,
+    RESTARTS,
+    SustainedParameters,
+    judge,
+    points_of,
+    theil_sen,
+)
+from quub_audit.model.environment import Endpoint, Environment, Traffic
 from quub_audit.model.result import ItemResult
-from quub_audit.sdk import LoadRun, Slice
+from quub_audit.sdk import LoadRun, PrometheusServer, Slice
 from tests.checks.testing.integration.results import audited, environment
-from tests.checks.testing.load.runs import artifact, flat, of, write_jtl
+from tests.checks.testing.load.runs import BEGIN_MS, artifact, flat, of, write_jtl
 from tests.parsers.sources import DATA
+from tests.worlds.cloud import Cloud
 
 ITEM = "testing.load.sustained"
 WANTED = SustainedParameters()
@@ -24,9 +33,12 @@ SOAK = artifact("sustained-load")
 KNOWN = environment(SOAK, traffic=Traffic(expected_average_rps=10, p95_ms=400))
 
 
+def soak(path: Path, average_rps: float | None = 0.2, **targets: Any) -> Environment:
+    return environment(artifact("sustained-load", path), traffic=Traffic(expected_average_rps=average_rps), **targets)
+
+
 def soaked(path: Path, average_rps: float | None = 0.2, **parameters: Any) -> ItemResult:
-    known = environment(artifact("sustained-load", path), traffic=Traffic(expected_average_rps=average_rps))
-    return audited(ITEM, known, parameters=parameters)
+    return audited(ITEM, soak(path, average_rps), parameters=parameters)
 
 
 @pytest.mark.proof("pass")
@@ -166,3 +178,137 @@ def test_the_trend_stays_between_that_of_the_rest_and_the_noise(slope: float, st
 
     # More than half of all pairs are between points of the line.
     assert found == pytest.approx(slope, abs=1e-6)
+
+
+# Metrics of the day
+
+
+HOUR = datetime.fromtimestamp(BEGIN_MS // 1000 // 3600 * 3600 + 3600, UTC)
+"""The first whole one of the kept day."""
+BY_HOUR = [HOUR + timedelta(hours=hour) for hour in range(23)]
+
+
+@pytest.fixture(scope="module")
+def sound_day(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A JTL of a day that was sound, sent to one endpoint."""
+    return write_jtl(tmp_path_factory.mktemp("day") / "soak.jtl", 24.1, url="https://orders.example.com/")
+
+
+@pytest.mark.proof("fail")
+@pytest.mark.parametrize(
+    ("namespace", "status", "observed"),
+    [
+        ("sound", "pass", []),
+        ("crashing", "fail", ["crashing/crashing-1/web restarted 2 times"]),
+        ("growing", "fail", ["memory of growing/growing-1/web grows by 1.9% an hour"]),
+        ("replaced", "pass", ["every container was replaced"]),
+        (
+            "nobody",
+            "pass",
+            [f"no series of {RESTARTS}, no series of {MEMORY} of all that time"],
+        ),
+    ],
+)
+def test_prometheus_tells_of_containers_that_restarted_or_grew(
+    sound_day: Path, remembered: PrometheusServer, namespace: str, status: str, observed: list[str]
+) -> None:
+    known = soak(sound_day, prometheus=(remembered,))
+
+    found = audited(ITEM, known, parameters={"containers": f'namespace="{namespace}"'})
+
+    assert found.status.value == status
+    assert [each.observed for each in found.findings if each.subject.endswith(", watch")] == observed
+
+
+@pytest.mark.proof("error")
+def test_labels_that_prometheus_cannot_read_are_an_error(sound_day: Path, remembered: PrometheusServer) -> None:
+    known = soak(sound_day, prometheus=(remembered,))
+
+    assert audited(ITEM, known, parameters={"containers": "namespace=orders"}).status.value == "error"
+
+
+@pytest.mark.proof("fail")
+@pytest.mark.parametrize(
+    ("host", "memory", "insights", "observed"),
+    [
+        pytest.param("orders.example.com", [40.0] * 23, {}, [], id="sound"),
+        pytest.param("orders.example.com", [], {}, [], id="no metrics"),
+        pytest.param(
+            "orders.example.com",
+            [40.0 + hour for hour in range(23)],
+            {"RestartCount": 1},
+            ["containers restarted 23 times, memory grows by 2.4% an hour, from 41 to 62 %"],
+            id="restarts and growth",
+        ),
+        pytest.param(
+            "orders.example.com",
+            [40.0] * 23,
+            {"RunningTaskCount": 1, "DesiredTaskCount": 2},
+            ["fewer tasks ran than should in 23 hours"],
+            id="missing tasks",
+        ),
+        pytest.param("staging.example.com", [40.0 + hour for hour in range(23)], {}, [], id="sent elsewhere"),
+    ],
+)
+def test_cloudwatch_tells_of_the_tasks_behind_the_endpoint_that_the_run_was_sent_to(
+    cloud: Cloud, sound_day: Path, host: str, memory: list[float], insights: dict[str, float], observed: list[str]
+) -> None:
+    network = cloud.network()
+    balancer = cloud.balancer(network)
+    elb = cloud.client("elbv2")
+    group = elb.create_target_group(Name="orders", Protocol="HTTP", Port=80, VpcId=network.vpc, TargetType="ip")
+    group_arn = group["TargetGroups"][0]["TargetGroupArn"]
+    forward: Any = [{"Type": "forward", "TargetGroupArn": group_arn}]
+    elb.create_listener(LoadBalancerArn=balancer, Protocol="HTTP", Port=80, DefaultActions=forward)
+    cloud.service("orders")
+    answering: Any = [{"targetGroupArn": group_arn, "containerName": "web", "containerPort": 80}]
+    cloud.client("ecs").create_service(
+        cluster="main", serviceName="answering", taskDefinition="orders", desiredCount=1, loadBalancers=answering
+    )
+    dimensions: Any = [{"Name": "ClusterName", "Value": "main"}, {"Name": "ServiceName", "Value": "answering"}]
+    series = {"AWS/ECS": [("MemoryUtilization", at, value) for at, value in zip(BY_HOUR, memory, strict=False)]}
+    series["ECS/ContainerInsights"] = [(name, at, value) for name, value in insights.items() for at in BY_HOUR]
+    for namespace, points in series.items():
+        data: Any = [
+            {"MetricName": name, "Dimensions": dimensions, "Timestamp": at, "Value": value}
+            for name, at, value in points
+        ]
+        if data:
+            cloud.client("cloudwatch").put_metric_data(Namespace=namespace, MetricData=data)
+    api = Endpoint(name="api", url=f"https://{host}", host=host, port=443, load_balancer="orders")
+    known = soak(sound_day, endpoints=(api,), aws=(cloud.account(),))
+
+    found = audited(ITEM, known, environ=cloud.environ, check="tasks")
+
+    assert [each.observed for each in found.findings] == observed
+    assert all(each.subject == "sustained-load: soak.jtl, main/answering" for each in found.findings)
+
+
+@pytest.mark.proof("error")
+def test_a_load_balancer_that_is_nowhere_is_an_error(cloud: Cloud, sound_day: Path) -> None:
+    api = Endpoint(
+        name="api", url="https://orders.example.com", host="orders.example.com", port=443, load_balancer="orders"
+    )
+    known = soak(sound_day, endpoints=(api,), aws=(cloud.account(),))
+
+    found = audited(ITEM, known, environ=cloud.environ)
+
+    assert found.status.value == "error"
+    assert "is in no declared region" in found.findings[0].message
+
+
+@pytest.mark.parametrize(
+    ("run", "average_rps"),
+    [
+        pytest.param(flat(rate=1, seconds=600), 10, id="too few requests"),
+        pytest.param(flat(rate=100, seconds=600, p95_ms=None), 10, id="no percentiles over time"),
+        pytest.param(day(lambda minute: 200.0), None, id="no expectation"),
+    ],
+)
+def test_an_artifact_that_shows_nothing_is_undecided_and_says_what_to_do(
+    run: LoadRun, average_rps: float | None
+) -> None:
+    finding = judge(SOAK, (run,), environment(SOAK, traffic=Traffic(expected_average_rps=average_rps)), WANTED)
+
+    assert finding.kind == "undecided"
+    assert finding.next_step
