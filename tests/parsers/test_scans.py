@@ -27,11 +27,15 @@ LEAKED = "the-leaked-value"
 """What stands in the kept reports where the tools wrote a credential."""
 
 RECORDED = (
+    "bandit-1.9.4-clean.sarif",
+    "bandit-1.9.4.sarif",
     "betterleaks-2.0.0.json",
     "checkov-3.3.30.json",
     "detect-secrets-1.5.0.json",
+    "eslint-10.15.0.sarif",
     "gitleaks-8.30.1.json",
     "gitleaks-8.30.1.sarif",
+    "gosec-2.30.0.sarif",
     "grype-0.121.2-cyclonedx.json",
     "grype-0.121.2.json",
     "npm-11.19.1-audit.json",
@@ -273,6 +277,70 @@ def result(**fields: Any) -> dict[str, Any]:
     place = {"artifactLocation": {"uri": "src/orders.py"}, "region": {"startLine": 7, "snippet": {"text": LEAKED}}}
     message = {"text": f"The value {LEAKED} is used."}
     return {"ruleId": "py/sql-injection", "message": message, "locations": [{"physicalLocation": place}], **fields}
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "volume", "cwes", "findings"),
+    [
+        (
+            "bandit-1.9.4.sarif",
+            "1.9.4",
+            (6, "rules"),
+            (78, 89, 327, 502),
+            [
+                ("B404", "low", "high"),
+                ("B602", "high", "high"),
+                ("B307", "medium", "high"),
+                ("B324", "high", "high"),
+                ("B403", "low", "high"),
+                ("B608", "medium", "low"),
+                ("B608", "medium", "medium"),
+            ],
+        ),
+        (
+            "gosec-2.30.0.sarif",
+            "dev",
+            (6, "rules"),
+            (22, 78, 327, 328, 703),
+            [
+                ("G703", "high", "high"),
+                ("G702", "high", "high"),
+                ("G401", "medium", "high"),
+                ("G204", "medium", "high"),
+                ("G501", "medium", "high"),
+                ("G104", "low", "high"),
+            ],
+        ),
+        (
+            "eslint-10.15.0.sarif",
+            "10.15.0",
+            (2, "rules"),
+            (),
+            [("security/detect-child-process", "medium", ""), ("security/detect-eval-with-expression", "medium", "")],
+        ),
+        ("bandit-1.9.4-clean.sarif", "1.9.4", (2, "files"), (), []),
+    ],
+)
+def test_levels_and_confidence_are_those_that_the_tool_prints(
+    name: str, version: str, volume: tuple[int, str], cwes: tuple[int, ...], findings: list[tuple[str, Level, str]]
+) -> None:
+    (scan,) = read(recorded(name))
+
+    assert (scan.covers, scan.origin.version) == ("code", version)
+    assert ((scan.volume, scan.volume_of), scan.cwes) == (volume, cwes)
+    assert [(each.id, each.level, each.confidence) for each in scan.findings] == findings
+
+
+def test_a_file_that_bandit_could_not_read_is_told() -> None:
+    (scan,) = read(recorded("bandit-1.9.4-clean.sarif"))
+
+    assert scan.unread == ("the tool met an error in broken.py",)
+
+
+def test_a_long_log_that_begins_with_its_results_is_known() -> None:
+    document = {"runs": [{"results": [result()] * 400, "tool": {"driver": {"name": "gosec"}}}], "version": "2.1.0"}
+
+    assert len(only(document).findings) == 1
 
 
 def test_codeql_is_read_by_its_rules_and_never_by_its_messages() -> None:

@@ -88,7 +88,7 @@ def finding_of(
     aliases = [alias for record in records for alias in list_in(record, "aliases", source)]
     own = [mapping(each.get("database_specific") or {}, source, "database_specific") for each in records]
     title = next((text for record in records if (text := short(record.get("summary")))), "")
-    all_names = shorts((*names, *aliases))
+    all_names = shorts((*names, *aliases)) or ("an advisory without a name",)
     return ScanFinding(
         id=all_names[0],
         level="critical" if any(name.startswith("MAL-") for name in all_names) else _level(records, own, score, source),

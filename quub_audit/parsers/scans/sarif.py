@@ -3,7 +3,7 @@
 Messages, snippets and fixes are left unread, since scanners for credentials put the value there; so is what a tool
 says of itself, beside how often it complained and where.
 Source: SARIF 2.1.0, OASIS; sections 3.14 (run), 3.20 (invocation), 3.27 (result), 3.35 (suppression); GitHub's
-documentation of `security-severity` and `precision`.
+documentation of `security-severity` and `precision`; what Bandit 1.9, gosec 2.30 and ESLint 10 write.
 """
 
 from __future__ import annotations
@@ -66,12 +66,12 @@ def _scan(run: Json, source: Source) -> Scan:
     rules = [[mapping(r, source, "a rule") for r in list_in(part, "rules", source)] for part in components]
     results = [mapping(each, source, "a result") for each in list_in(run, "results", source)]
     invocations = [mapping(each, source, "an invocation") for each in list_in(run, "invocations", source)]
-    files = list_in(run, "artifacts", source)
+    files = list_in(run, "artifacts", source) or _measured(run, source)
     count = sum(map(len, rules))
     covers = covered_by(name)
     # Scanners for credentials give no level, and the default would make little of them.
     usual = "error" if covers == "secrets" else "warning"
-    findings = [_finding(each, rules, usual, source) for each in results if _is_finding(each)]
+    findings = [_finding(each, rules, usual, source, has_own=name == "gosec") for each in results if _is_finding(each)]
     return Scan(
         origin=Origin(
             file=source.name,
@@ -100,7 +100,14 @@ def _is_finding(result: Json) -> bool:
     return result.get("kind", "fail") in ("fail", "open", "review") and result.get("baselineState") != "absent"
 
 
-def _finding(result: Json, rules: list[list[Json]], usual: str, source: Source) -> ScanFinding:
+def _measured(run: Json, source: Source) -> list[str]:
+    """The files that Bandit counted lines of; it lists only rules that found something."""
+    said = mapping(run.get("properties") or {}, source, "properties")
+    return [file for file in mapping(said.get("metrics") or {}, source, "metrics") if file != "_totals"]
+
+
+def _finding(result: Json, rules: list[list[Json]], usual: str, source: Source, *, has_own: bool) -> ScanFinding:
+    """`has_own` is whether the tool's own level stands among the tags, and that of SARIF is not to be believed."""
     rule = _rule(result, rules, source)
     said = mapping(rule.get("properties") or {}, source, "properties")
     own = mapping(result.get("properties") or {}, source, "properties")
@@ -109,7 +116,10 @@ def _finding(result: Json, rules: list[list[Json]], usual: str, source: Source) 
     ids = (short(rule.get("id")), short(result.get("ruleId")), short(rule.get("guid")))
     return ScanFinding(
         id=next((each for each in ids if each), "a rule without a name"),
-        level=_level(result, rule, usual, said, own, source),
+        level=known(
+            *(level_of_word(tag) for tag in tags if has_own),
+            _level(result, rule, usual, said, own, source),
+        ),
         title=_text(rule.get("shortDescription")) or short(rule.get("name")),
         cwes=cwes_in((*tags, *_weaknesses(said), *_taxa(result, rule, source))),
         tags=tags[:30],
@@ -117,7 +127,7 @@ def _finding(result: Json, rules: list[list[Json]], usual: str, source: Source) 
         line=line,
         subject=file,
         commit=_found_in(mapping(result.get("partialFingerprints") or {}, source, "partialFingerprints")),
-        confidence=_confidence(said, tags),
+        confidence=_confidence(said, own, tags),
         acceptance=_acceptance(result, source),
     )
 
@@ -141,11 +151,13 @@ def _level(result: Json, rule: Json, usual: str, said: Json, own: Json, source: 
     return known(score, level_of_word(result.get("level") or settings.get("level") or usual))
 
 
-def _confidence(said: Json, tags: tuple[str, ...]) -> Confidence:
+def _confidence(said: Json, own: Json, tags: tuple[str, ...]) -> Confidence:
     words = {tag.lower() for tag in tags}
-    # Semgrep says `HIGH CONFIDENCE` as a tag, and `very-high` as the precision of whatever rule.
-    by_tag: Confidence = next((each for each in _CONFIDENCE if f"{each} confidence" in words), "")
-    return by_tag or _PRECISION.get(text_of(said.get("precision")), "")
+    # Semgrep says `HIGH CONFIDENCE` as a tag, and `very-high` as the precision of whatever rule; Bandit gives a rule
+    # that of its first finding.
+    words.add(f"{text_of(own.get('issue_confidence')).lower()} confidence")
+    by_word: Confidence = next((each for each in _CONFIDENCE if f"{each} confidence" in words), "")
+    return by_word or _PRECISION.get(text_of(said.get("precision")), "")
 
 
 def _cwes_of(rule: Json, source: Source) -> tuple[int, ...]:
@@ -238,8 +250,9 @@ def _unread(run: Json, invocations: list[Json], source: Source) -> Iterator[str]
 
 def _recognises(source: Source) -> bool:
     head = source.beginning
-    # Tools write `version` and `$schema` first; a log with its keys sorted has `runs` before, with `tool` in it.
-    return head.startswith("{") and ("sarif" in head[:2000].lower() or ('"runs"' in head and '"driver"' in head))
+    # Tools write `version` and `$schema` first; a log with its keys sorted has `runs` before, and its results first.
+    is_sorted = '"runs"' in head and ('"driver"' in head or '"physicalLocation"' in head)
+    return head.startswith("{") and ("sarif" in head[:2000].lower() or is_sorted)
 
 
 SARIF = Format(name="SARIF 2.1.0", recognises=_recognises, read=_read)
