@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from quub_audit.sdk import Finding
+
 Row = Mapping[str, Any]
 """One row of an answer of `Postgres.rows`, by column name."""
 
@@ -22,3 +24,12 @@ def stats_age_h(statistics: Sequence[Row]) -> float | None:
     if not statistics or statistics[0]["since"] is None:
         return None
     return float((statistics[0]["now"] - statistics[0]["since"]).total_seconds() / 3600)
+
+
+def left_out(database: str, exclude: Mapping[str, str]) -> Finding | None:
+    """What is said of a database that `exclude` names, with its reason; None for one that is judged."""
+    if database not in exclude:
+        return None
+    return Finding.warning(
+        subject=database, observed=f"left out of the audit: {exclude[database] or 'no reason given'}"
+    )

@@ -2,14 +2,14 @@
 
 Pass          each RDS database and each cluster can be restored to within `rpo_min` minutes of now and keeps automated backups for `retention_days`; each DynamoDB table has point-in-time recovery or a recent recovery point; each plan of AWS Backup selects something and its newest jobs came through within `max_age_h`; below each declared prefix each series of dumps has a newest one that is young, whole, and one of enough; a PostgreSQL that archives its log lets no segment wait for longer than `rpo_min`, where `backups` says what the log continues
 Fail          automated backups are off or too short, or restoring lags behind; a table has neither; a plan selects nothing, makes no backup, or a resource's newest job failed, or none of its rules copies elsewhere although `elsewhere` asks for it; there is no dump, or the newest is too old, nearly empty, or less than `min_size_ratio` of what is usual; dumps of whole days are missing; a PostgreSQL that is to archive its log fails to, archives to nowhere, or lags behind
-Inconclusive  there is no database, no table, no plan and no declared bucket of dumps
+Inconclusive  there is no database, no table, no plan and no declared bucket of dumps; `backups` names none, and of a PostgreSQL outside RDS no backup is seen, since it archives no log, nothing yet, or one without a base; RDS cannot use the key of a database
 Error         a listing could not be looked at; a declared bucket that does not exist; an answer without what it should say
 Needs         `rds:DescribeDBInstances`, `DescribeDBClusters`, `dynamodb:ListTables`, `DescribeContinuousBackups`, `backup:ListBackupPlans`, `GetBackupPlan`, `ListBackupSelections`, `ListBackupJobs`, `ListProtectedResources`; for declared buckets `s3:ListBucket`; for declared databases outside RDS membership in `pg_monitor`
 Source        the guide, Database, and its backups: daily at 02:00, 30 kept; AWS Well-Architected, REL 9; CIS AWS Foundations, RDS; PCI DSS 4.0.1, 9.4.1; https://www.postgresql.org/docs/current/continuous-archiving.html
 
 Dumps of one series have names that differ in digits alone. A pipe such as `pg_dump | gzip | aws s3 cp` uploads an empty archive of 20 bytes where the dump fails and the shell has no `pipefail`: it is told by its size. A young series with fewer dumps than are to be kept is a warning.
 An archived log restores nothing without a base backup to begin from, of which the server knows nothing: it passes only where `backups` names the place of one.
-Warned of: a database or cluster that can be deleted in one step, a stopped one, a plan that copies to no other region or account, a PostgreSQL that archives no log, or none until a segment of it is full, and what `exclude` leaves out.
+Warned of: a database or cluster that can be deleted in one step, a stopped one, a plan that copies to no other region or account, a PostgreSQL that archives no log, or none until a segment of it is full, and what `exclude` leaves out. What backs up a database by itself elsewhere is said there, as the reason.
 Not seen: whether a backup can be restored, copies that no plan makes, and databases that run elsewhere and are dumped to elsewhere. Encryption and deletion have items of their own.
 """  # noqa: E501  each line is a paragraph of the page
 
@@ -46,7 +46,9 @@ from quub_audit.sdk import (
 )
 
 STOPPED = ("stopped", "stopping", "inaccessible-encryption-credentials-recoverable")
-"""States of a database in which nothing is written, so that nothing new can be restored."""
+"""States of a database in which nothing is written, so that nothing new can be restored; in the last one RDS has lost
+the key, and what was kept cannot be read until it has it again.
+"""
 
 UNFINISHED = ("CREATED", "PENDING", "RUNNING", "ABORTING")
 """States of a job that tell nothing yet."""
@@ -185,7 +187,14 @@ def judge_store(store: Store, now: datetime, wanted: BackupStrategyParameters) -
     kept = f"automated backups kept for {days(store.retention_days)}"
     is_long = store.retention_days >= wanted.retention_days
     if store.state in STOPPED:
-        if is_long:
+        if is_long and store.state.startswith("inaccessible"):
+            yield Finding.undecided(
+                subject=store.arn,
+                observed=f"{kept}; it is {store.state}, so none can be read",
+                expected=expected,
+                next_step=f"{store.name}: enable its key of KMS, or the grant on it, and start it within seven days",
+            )
+        elif is_long:
             yield Finding.warning(subject=store.arn, observed=f"{kept}; it is {store.state}, so nothing new is secured")
         else:
             yield Finding.of(False, subject=store.arn, observed=kept, expected=expected)
@@ -493,13 +502,15 @@ def judge_archiver(
 ) -> Iterator[Finding]:
     """One finding on whether the log leaves the server in time, and a warning where a segment must be full first.
 
-    `told` is a row of the question `archiver`; `has_base` says whether there is a backup that the log continues.
+    `told` is a row of the question `archiver`; `has_base` says whether there is a backup that the log continues. Where
+    there is none, and the log alone passes nothing, no backup of the database is seen; a replica is backed up with its
+    primary.
     """
     subject = f"{database}: archived log"
     expected = f"each segment of the log archived within {wanted.rpo_min:g} min"
     if told["mode"] == "off" or (is_replica and told["mode"] != "always"):
         observed = "this replica archives nothing" if is_replica else "the log is not archived"
-        yield Finding.warning(subject=subject, observed=f"{observed}: nothing between two dumps is kept")
+        yield _unproven(database, f"{observed}: nothing between two dumps is kept", has_other=has_base or is_replica)
         return
     limit = timedelta(minutes=wanted.rpo_min)
     lag = told["now"] - told["waiting_since"] if told["waiting"] else timedelta()
@@ -516,13 +527,9 @@ def judge_archiver(
     if problems:
         yield Finding.of(False, subject=subject, observed="; ".join(problems), expected=expected)
     elif archived_at is None:
-        yield Finding.warning(subject=subject, observed="nothing has been archived yet", expected=expected)
+        yield _unproven(database, "nothing has been archived yet", has_other=has_base or is_replica)
     elif not has_base:
-        yield Finding.warning(
-            subject=subject,
-            observed="the log is archived, and no base backup is known",
-            expected="a bucket of base backups under `backups`",
-        )
+        yield _unproven(database, "the log is archived, and no base backup is known", has_other=is_replica)
     else:
         ago = span(told["now"] - archived_at)
         yield Finding.of(
@@ -536,6 +543,20 @@ def judge_archiver(
             else "only full segments",
             expected=f"archive_timeout of {limit.total_seconds():.0f} s or less",
         )
+
+
+def _unproven(database: str, observed: str, *, has_other: bool) -> Finding:
+    """A log that passes nothing: advice where something else backs up the database, else undecided."""
+    subject, expected = f"{database}: archived log", "a log that is archived, and a base backup that it continues"
+    if has_other:
+        return Finding.warning(subject=subject, observed=observed, expected=expected)
+    return Finding.undecided(
+        subject=subject,
+        observed=observed,
+        expected=expected,
+        next_step=f"declare where the dumps of {database} are under `backups`, its `instance` where it is of RDS, or "
+        f"say under `exclude` what backs up {database}",
+    )
 
 
 # Wording

@@ -2,12 +2,12 @@
 
 Pass          sessions of applications are old or last for `min_session_s` on average, all sessions together take `headroom` of the server's connections or less, and none lingers in a transaction
 Fail          sessions are opened anew all the time; sessions take more than `headroom` of what the server or the database allows, or the pools named in `pools` could; a pool or an RDS proxy lets callers wait for longer than `max_wait_s`; an RDS proxy has no healthy target; a session is idle in a transaction for longer than `max_idle_in_transaction_s`, or more than `max_idle_in_transaction_share` of them are; a pool in the code is made anew for each call, has no limit or one above `max_pool_size`, or lets callers wait for longer than `max_wait_s`
-Inconclusive  no session of an application was there; sessions are young, and the counters do not tell whether that is their habit
+Inconclusive  no session of an application was there on one database; sessions are young, and the counters do not tell whether that is their habit; some are kept, and others opened anew all the time
 Error         the role is not in `pg_monitor`; `pools` names a database that is not declared; AWS refused to tell of its proxies
 Needs         membership in `pg_monitor`, CONNECT on the database; `rds:DescribeDBProxies`, `DescribeDBProxyTargetGroups`, `DescribeDBProxyTargets` where an AWS account is declared; a checkout of the code where a repository is
 Source        the guide, Database; OWASP ASVS v5.0.0-13.1.2 and -13.2.6; https://www.postgresql.org/docs/current/runtime-config-connection.html
 
-What is in `pools` is a person's word, an RDS proxy may stand unused, and code may not be what runs: all three may fail the item, and pass nothing. From PostgreSQL 14 on the server counts sessions and their time; before, the age of those that are open decides. The audit's own session is left out. Behind a pooler such as PgBouncer the sessions are the pooler's.
+What is in `pools` is a person's word, an RDS proxy may stand unused, and code may not be what runs: all three may fail the item, and pass nothing. From PostgreSQL 14 on the server counts sessions and their time; before, the age of those that are open decides. The audit's own session is left out. A replica to which nothing is connected stands by: it is warned of, and holds back nothing. A database that is rightly idle is named in `exclude`. Behind a pooler such as PgBouncer the sessions are the pooler's.
 In code, the pools of pg, knex, Sequelize, TypeORM, Prisma, SQLAlchemy, psycopg, asyncpg, database/sql, pgxpool and HikariCP are looked for, and followed one level; their own defaults count (pg waits without a limit, database/sql has none). What comes from elsewhere is warned of, and so is a pool that keeps no connection, which is sound behind a pooler alone.
 """  # noqa: E501  each line is a paragraph of the page
 
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from quub_audit.checks.performance.api_client._calls import made_per_call
-from quub_audit.checks.performance.database._catalogue import Row, stats_age_h
+from quub_audit.checks.performance.database._catalogue import Row, left_out, stats_age_h
 from quub_audit.checks.performance.database._pools import FACTORY, SCRIPTS, CodePool, find_pools
 from quub_audit.sdk import (
     Aws,
@@ -95,6 +95,9 @@ class PoolingParameters(Parameters):
     max_pool_size: int = Field(default=100, gt=0)
     """Most connections of one pool in the code. A PostgreSQL takes 100 in all, unless it is told otherwise."""
 
+    exclude: Mapping[str, str] = {}
+    """Databases whose sessions are not judged, by their names in environments.yaml, each with the reason, which the report shows: one that jobs use at night, or whose short sessions are those of a monitor."""  # noqa: E501  one paragraph of the page
+
     exclude_applications: str = r"(?i)^(psql|pg_dump|pg_basebackup|pgadmin|dbeaver|datadog|postgres_exporter)"
     """Regular expression of names of applications that are no part of the service; found in `application_name`."""
 
@@ -148,6 +151,10 @@ def pools(subject: DeclaredPools, postgres: Postgres, wanted: PoolingParameters)
 @check("Sessions are reused and leave connections to spare", each=Database)
 def sessions(subject: Database, postgres: Postgres, wanted: PoolingParameters) -> Iterator[Finding]:
     """A fail for each fault, or one pass for all."""
+    excluded = left_out(subject.name, wanted.exclude)
+    if excluded:
+        yield excluded
+        return
     told, limits = postgres.rows(subject, "sessions"), postgres.rows(subject, "limits")[0]
     timeouts = postgres.rows(subject, "role_timeouts")
     faults = [
@@ -155,7 +162,13 @@ def sessions(subject: Database, postgres: Postgres, wanted: PoolingParameters) -
         *judge_transactions(subject.name, applications(told, wanted), limits, timeouts, wanted),
     ]
     yield from faults
-    reuse = judge_reuse(subject.name, applications(told, wanted), postgres.rows(subject, "statistics"), wanted)
+    reuse = judge_reuse(
+        subject.name,
+        applications(told, wanted),
+        postgres.rows(subject, "statistics"),
+        wanted,
+        is_replica=bool(postgres.rows(subject, "identity")[0]["is_replica"]),
+    )
     if not (faults and reuse.status.value == "pass"):
         yield reuse
 
@@ -403,18 +416,24 @@ def is_bounded(role: str, limits: Row, timeouts: Sequence[Row]) -> bool:
     return bool(limits["idle_in_transaction_session_timeout_ms"])
 
 
-def judge_reuse(database: str, told: Sequence[Row], statistics: Sequence[Row], wanted: PoolingParameters) -> Finding:
-    """A pass where sessions are old and no habit of opening new ones is counted, a fail where they are young by habit,
-    and a warning where that cannot be told.
+def judge_reuse(
+    database: str, told: Sequence[Row], statistics: Sequence[Row], wanted: PoolingParameters, *, is_replica: bool
+) -> Finding:
+    """A pass where sessions are old and no habit of opening new ones is counted, a fail where they are young by habit;
+    undecided where that cannot be told, but for a replica to which nothing is connected, as one that stands by.
     """
     subject = f"{database}: sessions"
     expected = f"sessions of {wanted.min_session_s:g} s or more"
     if not told:
-        return Finding.warning(
+        observed = "no application is connected"
+        if is_replica:
+            return Finding.warning(subject=subject, observed=f"{observed} to a replica", expected=expected)
+        return Finding.undecided(
             subject=subject,
-            observed="no application is connected",
+            observed=observed,
             expected=expected,
-            message=f"{database}: audit while the service is running, with the database that it uses",
+            next_step=f"audit while the service runs, with the database that it uses, or name {database} in `exclude` "
+            "with a reason",
         )
     median_s, count = median_age_s(told), sum(row["sessions"] for row in told)
     is_old = median_s >= wanted.min_session_s
@@ -430,13 +449,16 @@ def judge_reuse(database: str, told: Sequence[Row], statistics: Sequence[Row], w
             expected=expected,
             message="" if is_old else f"{database}: connections are opened anew for each piece of work; keep a pool",
         )
-    return Finding.warning(
+    return Finding.undecided(
         subject=subject,
         observed=observed,
         expected=expected,
-        message=f"{database}: some sessions are kept, and somebody opens new ones all the time; find out who"
+        message=f"{database}: some sessions are kept, and somebody opens new ones all the time"
         if is_old
-        else f"{database}: the sessions are young; audit again when the service has run for a while",
+        else f"{database}: the sessions are young, and whether that is their habit is not told",
+        next_step=f"find out who, and let it keep a pool, or name {database} in `exclude` with a reason"
+        if is_old
+        else "audit again when the service has run for a while",
     )
 
 

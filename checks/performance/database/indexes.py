@@ -2,7 +2,7 @@
 
 Pass          every index is valid, every foreign key of a table of `min_rows` rows or more is covered, large tables are read by index, and every index named in `expected` is there
 Fail          an index is invalid and nobody is building it; a foreign key of a large table has no index that begins with its columns; a large table is read from end to end by more than `max_seq_share` of its scans; an index named in `expected` is missing
-Inconclusive  the database has no tables of users. How tables are read is not judged while the statistics are younger than `min_stats_age_h`, or where nothing has been read
+Inconclusive  no database has tables of users; one has large tables and no index at all. How tables are read is not judged while the statistics are younger than `min_stats_age_h`, as after a failover, or where nothing has been read: that is a warning, since the other judgements need no statistics
 Error         the role is not in `pg_monitor`; a large foreign key cannot be told from a small one, since the table was never analysed; `expected` names a database that is not declared
 Needs         membership in `pg_monitor`, CONNECT on the database
 Source        the guide, Database; https://www.postgresql.org/docs/current/ddl-constraints.html#DDL-CONSTRAINTS-FK and https://www.postgresql.org/docs/current/sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY
@@ -94,10 +94,13 @@ def expected(subject: ExpectedIndex, postgres: Postgres) -> Finding:
 
 
 @check("Indexes are valid", each=Database)
-def valid(subject: Database, postgres: Postgres) -> Iterator[Finding]:
+def valid(subject: Database, postgres: Postgres, wanted: IndexParameters) -> Iterator[Finding]:
     """A fail for each invalid index, or one pass for all."""
-    if postgres.rows(subject, "tables"):
-        yield from judge_validity(subject.name, postgres.rows(subject, "indexes"))
+    tables = postgres.rows(subject, "tables")
+    if tables:
+        rows = [rows_of(table) for table in tables if not table["is_partitioned"]]
+        has_large = any(each is None or each >= wanted.min_rows for each in rows)
+        yield from judge_validity(subject.name, postgres.rows(subject, "indexes"), has_large=has_large)
 
 
 @check("Foreign keys of large tables are covered by an index", each=Database)
@@ -156,8 +159,10 @@ def judge_expected(subject: str, text: str, indexes: Sequence[Row]) -> Finding:
     )
 
 
-def judge_validity(database: str, indexes: Sequence[Row]) -> Iterator[Finding]:
-    """A fail for each index that is invalid, a warning for each that is being built, and a pass where all are valid."""
+def judge_validity(database: str, indexes: Sequence[Row], *, has_large: bool = False) -> Iterator[Finding]:
+    """A fail for each index that is invalid, a warning for each that is being built, and a pass where all are valid;
+    undecided where there is none and a table is large, or of unknown size.
+    """
     broken = [index for index in indexes if not index["is_valid"] and not index["is_being_built"]]
     for index in broken:
         subject = f"{database}: {_name(index)}"
@@ -179,8 +184,15 @@ def judge_validity(database: str, indexes: Sequence[Row]) -> Iterator[Finding]:
                 subject=f"{database}: {_name(index)}", observed="is being built", expected="valid when it is done"
             )
     tables = {(index["schema"], index["table"]) for index in indexes if index["is_valid"]}
-    if not indexes:
-        yield Finding.warning(subject=database, observed="has tables and no index at all", expected="indexes")
+    if not indexes and has_large:
+        yield Finding.undecided(
+            subject=database,
+            observed="has large tables and no index at all",
+            expected="indexes",
+            next_step="give each table a primary key, and run ANALYZE where sizes are not known",
+        )
+    elif not indexes:
+        yield Finding.warning(subject=database, observed="has small tables and no index at all", expected="indexes")
     elif tables and not broken:
         count = sum(1 for index in indexes if index["is_valid"])
         yield Finding.of(

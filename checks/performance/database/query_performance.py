@@ -2,22 +2,22 @@
 
 Pass          of `top` statements with the most time in all, none is slower on average than `mean_ms` or writes more than `max_temp_bytes` a call to temporary files, in at least `min_calls` calls on at least `min_rows` rows
 Fail          one is slower, or spills more; the finding shows its text with every literal struck
-Inconclusive  pg_stat_statements is not there; too few calls, too young counters or too few rows, so that nothing was measured that tells about production
+Inconclusive  on one database pg_stat_statements is not there, or there were too few calls, too young counters or too few rows, so that nothing was measured that tells about production
 Error         the role is not in `pg_monitor`, or may not use the schema of the extension; the extension is created but not preloaded
 Needs         membership in `pg_monitor`, CONNECT on the database, USAGE on the schema of pg_stat_statements
 Source        the guide, Database; https://www.postgresql.org/docs/current/pgstatstatements.html
 
-Statements of fewer than `min_statement_calls` calls are reports and maintenance: a slow one is a warning. So is a statement whose times scatter so much that the slowest twentieth likely misses `p95_ms`, since an average hides them. Utility statements, and what the audit itself asks, are left out. A replica counts what was asked of itself alone.
+Statements of fewer than `min_statement_calls` calls are reports and maintenance: a slow one is a warning. So is a statement whose times scatter so much that the slowest twentieth likely misses `p95_ms`, since an average hides them. Utility statements, and what the audit itself asks, are left out. A replica counts what was asked of itself alone: where that is too little, it is warned of, and holds back nothing, since the primary is judged by itself. A database that is rightly small or idle is named in `exclude`.
 """  # noqa: E501  each line is a paragraph of the page
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import Field, field_validator
 
-from quub_audit.checks.performance.database._catalogue import Row, rows_of, stats_age_h
+from quub_audit.checks.performance.database._catalogue import Row, left_out, rows_of, stats_age_h
 from quub_audit.sdk import Database, Finding, Parameters, Postgres, check
 
 NORMAL_P95 = 1.645
@@ -51,6 +51,9 @@ class QueryParameters(Parameters):
     min_stats_age_h: float = Field(default=1, ge=0)
     """Hours of statistics below which nothing was measured."""
 
+    exclude: Mapping[str, str] = {}
+    """Databases that are not judged, by their names in environments.yaml, each with the reason, which the report shows: one that is small, or barely used."""  # noqa: E501  one paragraph of the page
+
     exclude_roles: tuple[str, ...] = ()
     """Roles whose statements are not judged: reporting, backup, migration."""
 
@@ -70,13 +73,18 @@ class QueryParameters(Parameters):
 @check("Statements that take the most time keep their budget", each=Database)
 def statements(subject: Database, postgres: Postgres, wanted: QueryParameters) -> Iterator[Finding]:
     """A fail for each that does not, or one pass for all."""
+    excluded = left_out(subject.name, wanted.exclude)
+    if excluded:
+        yield excluded
+        return
     identity = postgres.rows(subject, "identity")[0]
+    is_replica = bool(identity["is_replica"])
     if not identity["statements_version"]:
-        yield Finding.warning(
-            subject=subject.name,
-            observed="pg_stat_statements is not there",
-            expected="the extension, or a load test as evidence",
-            message=f"{subject.name}: preload pg_stat_statements, run CREATE EXTENSION, and put load on the database",
+        yield unmeasured(
+            subject.name,
+            "pg_stat_statements is not there",
+            mend="preload pg_stat_statements, run CREATE EXTENSION, and put load on the database",
+            is_replica=is_replica,
         )
         return
     told = postgres.rows(subject, "statements")
@@ -85,8 +93,22 @@ def statements(subject: Database, postgres: Postgres, wanted: QueryParameters) -
     totals = postgres.rows(subject, "statements_total")
     yield from judge_evictions(subject.name, totals)
     if not any(finding.status.value == "fail" for finding in slow):
-        place = "a replica" if identity["is_replica"] else "the primary"
-        yield from judge_volume(subject.name, told, totals, postgres.rows(subject, "tables"), wanted, place=place)
+        tables = postgres.rows(subject, "tables")
+        yield judge_volume(subject.name, told, totals, tables, wanted, is_replica=is_replica)
+
+
+def unmeasured(database: str, observed: str, *, mend: str, is_replica: bool) -> Finding:
+    """Undecided for a primary; a warning for a replica, which may stand by and be asked nothing."""
+    subject, expected = f"{database}: statements", "enough calls and rows to tell about production"
+    message = f"{database}: nothing was measured that tells about production ({observed})"
+    if is_replica:
+        return Finding.warning(
+            subject=subject, observed=f"{observed}, on a replica", expected=expected, message=message
+        )
+    next_step = f"{mend}, or name {database} in `exclude` with a reason"
+    return Finding.undecided(
+        subject=subject, observed=observed, expected=expected, message=message, next_step=next_step
+    )
 
 
 def judged(told: Sequence[Row], wanted: QueryParameters) -> tuple[Row, ...]:
@@ -153,9 +175,9 @@ def judge_volume(
     tables: Sequence[Row],
     wanted: QueryParameters,
     *,
-    place: str,
-) -> Iterator[Finding]:
-    """A pass where enough was measured, on enough rows and for long enough; else a warning that says what is not."""
+    is_replica: bool,
+) -> Finding:
+    """A pass where enough was measured, on enough rows and for long enough; else what is `unmeasured`."""
     calls = int(sum(row["calls"] for row in judged(told, wanted)))
     age_h = stats_age_h(totals)
     rows = sum(rows_of(table) or 0 for table in tables if not table["is_partitioned"])
@@ -167,19 +189,14 @@ def judge_volume(
     if rows < wanted.min_rows:
         too_little.append(f"about {rows} rows, expected {wanted.min_rows}")
     if too_little or age_h is None:
-        yield Finding.warning(
-            subject=f"{database}: statements",
-            observed="; ".join(too_little),
-            expected="enough calls and rows to tell about production",
-            message=f"{database}: too little was measured ({'; '.join(too_little)}); put load on it and audit again",
-        )
-        return
+        mend = "put load on it and audit again" if calls < wanted.min_calls or rows < wanted.min_rows else "audit later"
+        return unmeasured(database, "; ".join(too_little), mend=mend, is_replica=is_replica)
     slowest = max(row["mean_ms"] for row in judged(told, wanted))
-    yield Finding.of(
+    return Finding.of(
         True,
         subject=f"{database}: statements",
         observed=f"slowest mean {_ms(slowest)} of {len(judged(told, wanted))} statements, {calls} calls in {age_h:.0f} "
-        f"hours, about {rows} rows, on {place}",
+        f"hours, about {rows} rows, on {'a replica' if is_replica else 'the primary'}",
         expected=f"mean {_ms(wanted.mean_ms)} or less",
     )
 

@@ -410,6 +410,32 @@ def test_a_log_without_a_base_backup_passes_nothing_and_a_replica_speaks_for_its
     assert [status for status, _ in told(judge_archiver("o", always, WANTED, is_replica=True, has_base=True))] == [PASS]
 
 
+@pytest.mark.parametrize(
+    ("changes", "is_replica", "has_base", "kind"),
+    [
+        ({}, False, False, "undecided"),
+        ({"mode": "off"}, False, False, "undecided"),
+        ({"archived_at": None}, False, False, "undecided"),
+        ({"mode": "off"}, False, True, "warning"),
+        ({"archived_at": None}, False, True, "warning"),
+        ({"mode": "off"}, True, False, "warning"),
+        ({"mode": "always"}, True, False, "warning"),
+    ],
+)
+def test_a_database_of_which_no_backup_is_seen_is_undecided_but_a_replica_is_backed_up_with_its_primary(
+    changes: Mapping[str, Any], is_replica: bool, has_base: bool, kind: str
+) -> None:
+    (finding,) = judge_archiver("orders", {**CAUGHT_UP, **changes}, WANTED, is_replica=is_replica, has_base=has_base)
+
+    assert finding.kind == kind
+
+
+def test_a_database_whose_key_is_gone_is_undecided() -> None:
+    (finding,) = judge_store(store(state="inaccessible-encryption-credentials-recoverable"), NOW, WANTED)
+
+    assert finding.is_undecided
+
+
 # A real PostgreSQL
 
 ARCHIVING = """
@@ -477,9 +503,10 @@ def test_a_log_that_is_archived_passes_and_one_whose_command_fails_or_keeps_noth
 def test_a_server_that_archives_nothing_shows_nothing_and_a_role_that_may_not_list_what_waits_is_an_error(
     database: PostgresDatabase,
 ) -> None:
-    off, denied = look_at_log(database.target()), look_at_log(database.target(user="plain"))
+    off, denied = look_at_log(database.target(), has_base=False), look_at_log(database.target(user="plain"))
 
     assert off.status is Status.INCONCLUSIVE
+    assert "say under `exclude` what backs up orders" in off.next_step
     assert next(finding.observed for finding in off.of_status(WARNING)).startswith("the log is not archived")
     assert denied.status is Status.ERROR
     assert "pg_monitor" in denied.reason + denied.next_step

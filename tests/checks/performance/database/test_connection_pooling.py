@@ -22,7 +22,7 @@ from quub_audit.model.status import FindingStatus, Grade, Status
 from quub_audit.sdk import Region
 from quub_audit.testing import audit_item
 from tests.worlds.cloud import Cloud
-from tests.worlds.postgres import PostgresDatabase
+from tests.worlds.postgres import PostgresDatabase, PostgresServer
 
 ITEM = "performance.database.connection-pooling"
 WANTED = PoolingParameters()
@@ -175,26 +175,30 @@ def test_a_timeout_is_that_of_the_role_before_that_of_the_server(
 
 
 @pytest.mark.parametrize(
-    ("told", "counted", "status"),
+    ("told", "counted", "kind"),
     [
-        ([group()], statistics(), PASS),
-        ([group()], statistics(sessions=None), PASS),
-        ([group(sessions=1)], statistics(sessions=1), PASS),
-        ([group()], statistics(sessions=5000, session_s=900), PASS),
-        ([group(median_age_s=0.2)], statistics(sessions=90_000, session_s=0.3), FAIL),
-        ([group()], statistics(sessions=90_000, session_s=0.3), WARNING),
-        ([group(median_age_s=20.0)], statistics(), WARNING),
-        ([group(median_age_s=0.2)], statistics(sessions=90_000, session_s=0.3, hours=0.5), WARNING),
-        ([group(median_age_s=0.2)], statistics(sessions=None), WARNING),
-        ([group(median_age_s=0.2)], (), WARNING),
-        ([group(sessions=3), group(sessions=4, median_age_s=1.0)], statistics(), WARNING),
-        ([], statistics(), WARNING),
+        ([group()], statistics(), "pass"),
+        ([group()], statistics(sessions=None), "pass"),
+        ([group(sessions=1)], statistics(sessions=1), "pass"),
+        ([group()], statistics(sessions=5000, session_s=900), "pass"),
+        ([group(median_age_s=0.2)], statistics(sessions=90_000, session_s=0.3), "fail"),
+        ([group()], statistics(sessions=90_000, session_s=0.3), "undecided"),
+        ([group(median_age_s=20.0)], statistics(), "undecided"),
+        ([group(median_age_s=0.2)], statistics(sessions=90_000, session_s=0.3, hours=0.5), "undecided"),
+        ([group(median_age_s=0.2)], statistics(sessions=None), "undecided"),
+        ([group(median_age_s=0.2)], (), "undecided"),
+        ([group(sessions=3), group(sessions=4, median_age_s=1.0)], statistics(), "undecided"),
+        ([], statistics(), "undecided"),
     ],
 )
 def test_sessions_are_reused_when_they_are_old_and_new_ones_are_no_habit(
-    told: list[Mapping[str, Any]], counted: tuple[Mapping[str, Any], ...], status: FindingStatus
+    told: list[Mapping[str, Any]], counted: tuple[Mapping[str, Any], ...], kind: str
 ) -> None:
-    assert item.judge_reuse("orders", told, counted, WANTED).status is status
+    assert item.judge_reuse("orders", told, counted, WANTED, is_replica=False).kind == kind
+
+
+def test_a_replica_to_which_nothing_is_connected_holds_back_nothing() -> None:
+    assert item.judge_reuse("orders", [], statistics(), WANTED, is_replica=True).kind == "warning"
 
 
 def test_tools_of_people_and_other_databases_are_no_sessions_of_the_service() -> None:
@@ -395,6 +399,26 @@ def test_without_a_session_of_an_application_it_is_inconclusive(database: Postgr
 
     assert result.status is Status.INCONCLUSIVE
     assert [finding.observed for finding in result.of_status(WARNING)] == ["no application is connected"]
+
+
+def test_an_idle_database_holds_back_the_pass_of_another_unless_it_is_left_out(
+    database: PostgresDatabase, postgres_server: PostgresServer
+) -> None:
+    with postgres_server.database() as second, pool(database):
+        environment = Environment(
+            service="shop",
+            name="production",
+            stage="production",
+            databases=(database.target(), second.target(name="nightly")),
+        )
+        held, settled = (
+            audit_item(ITEM, environment, parameters={**FAIR, "exclude": exclude}, min_evidence=Grade.LIVE)
+            for exclude in ({}, {"nightly": "jobs alone use it"})
+        )
+
+    assert (held.status, len(held.of_status(PASS))) == (Status.INCONCLUSIVE, 1)
+    assert "name nightly in `exclude`" in held.next_step
+    assert settled.status is Status.PASS
 
 
 @pytest.mark.proof("error")

@@ -189,6 +189,10 @@ def test_an_invalid_index_fails_unless_it_is_being_built(
     assert statuses(item.judge_validity("orders", found)) == status
 
 
+def test_large_tables_without_any_index_are_undecided() -> None:
+    assert [finding.kind for finding in item.judge_validity("orders", [], has_large=True)] == ["undecided"]
+
+
 # Scans
 
 
@@ -403,6 +407,16 @@ def test_a_table_that_was_never_analysed_is_not_taken_for_a_small_one(database: 
 
     assert result.status is Status.ERROR
     assert "ANALYZE" in result.next_step + " ".join(finding.next_step for finding in result.of_status(ERROR))
+
+
+@pytest.mark.proof("inconclusive")
+def test_large_tables_without_any_index_pass_nothing(database: PostgresDatabase) -> None:
+    database.run("CREATE TABLE events AS SELECT generate_series(1, 20000) AS n", COUNTED, "ANALYZE")
+
+    result = look(database)
+
+    assert result.status is Status.INCONCLUSIVE
+    assert "primary key" in result.next_step
 
 
 @pytest.mark.proof("inconclusive")

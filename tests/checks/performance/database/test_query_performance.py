@@ -18,7 +18,7 @@ from quub_audit.model.finding import Finding
 from quub_audit.model.result import ItemResult
 from quub_audit.model.status import FindingStatus, Grade, Status
 from quub_audit.testing import audit_item
-from tests.worlds.postgres import PostgresDatabase
+from tests.worlds.postgres import PostgresDatabase, PostgresServer
 
 ITEM = "performance.database.query-performance"
 WANTED = QueryParameters()
@@ -99,28 +99,32 @@ def test_however_many_fast_statements_do_not_hide_a_slow_one(means: list[float],
 
 
 @pytest.mark.parametrize(
-    ("told", "hours", "tables", "status", "said"),
+    ("told", "hours", "tables", "kind", "said"),
     [
-        ([statement()], 100, TABLES, PASS, "slowest mean 12 ms of 1 statements, 5000 calls in 100 hours"),
-        ([statement(calls=999)], 100, TABLES, WARNING, "999 calls, expected 1000"),
-        ([statement(query="COMMIT ...")], 100, TABLES, WARNING, "0 calls"),
-        ([], 100, TABLES, WARNING, "0 calls"),
-        ([statement()], 0.5, TABLES, WARNING, "counted for 0.5 hours"),
-        ([statement()], 100, (), WARNING, "about 0 rows"),
-        ([statement()], 100, TABLES[1:], WARNING, "about 0 rows"),
+        ([statement()], 100, TABLES, "pass", "slowest mean 12 ms of 1 statements, 5000 calls in 100 hours"),
+        ([statement(calls=999)], 100, TABLES, "undecided", "999 calls, expected 1000"),
+        ([statement(query="COMMIT ...")], 100, TABLES, "undecided", "0 calls"),
+        ([], 100, TABLES, "undecided", "0 calls"),
+        ([statement()], 0.5, TABLES, "undecided", "counted for 0.5 hours"),
+        ([statement()], 100, (), "undecided", "about 0 rows"),
+        ([statement()], 100, TABLES[1:], "undecided", "about 0 rows"),
     ],
 )
 def test_little_that_was_measured_passes_nothing(
     told: list[Mapping[str, Any]],
     hours: float,
     tables: tuple[Mapping[str, Any], ...],
-    status: FindingStatus,
+    kind: str,
     said: str,
 ) -> None:
-    (finding,) = item.judge_volume("orders", told, totals(hours), tables, WANTED, place="the primary")
+    finding = item.judge_volume("orders", told, totals(hours), tables, WANTED, is_replica=False)
 
-    assert finding.status is status
+    assert finding.kind == kind
     assert said in finding.observed
+
+
+def test_a_replica_that_is_asked_nothing_holds_back_nothing() -> None:
+    assert item.judge_volume("orders", [], totals(0.5), (), WANTED, is_replica=True).kind == "warning"
 
 
 @pytest.mark.parametrize(("evictions", "status"), [(0, []), (None, []), (3, [WARNING])])
@@ -147,10 +151,9 @@ FILLED = (
 SMALL: dict[str, Any] = {"min_calls": 50, "min_stats_age_h": 0}
 
 
-def look(database: PostgresDatabase, *, user: str = "auditor", **parameters: Any) -> ItemResult:
-    environment = Environment(
-        service="shop", name="production", stage="production", databases=(database.target(user=user),)
-    )
+def look(*databases: PostgresDatabase, user: str = "auditor", **parameters: Any) -> ItemResult:
+    targets = tuple(each.target(user=user, name=each.name) for each in databases)
+    environment = Environment(service="shop", name="production", stage="production", databases=targets)
     return audit_item(ITEM, environment, parameters=parameters, min_evidence=Grade.LIVE)
 
 
@@ -197,6 +200,20 @@ def test_without_measurements_it_is_inconclusive(made: tuple[str, ...], database
 
     assert result.status is Status.INCONCLUSIVE
     assert len(result.of_status(WARNING)) >= 1
+
+
+def test_a_database_without_measurements_holds_back_the_pass_of_another_unless_it_is_left_out(
+    database: PostgresDatabase, postgres_server: PostgresServer
+) -> None:
+    database.run(*FILLED)
+    database.run(*(f"SELECT mail FROM orders WHERE id = {n}" for n in range(100)), user="app")
+    with postgres_server.database() as second:
+        result = look(database, second, exclude_roles=["operator"], **SMALL)
+        settled = look(database, second, exclude_roles=["operator"], exclude={second.name: "settings alone"}, **SMALL)
+
+    assert (result.status, len(result.of_status(PASS))) == (Status.INCONCLUSIVE, 1)
+    assert result.next_step.endswith(f"or name {second.name} in `exclude` with a reason")
+    assert settled.status is Status.PASS
 
 
 def test_load_from_the_audit_itself_is_no_measurement(database: PostgresDatabase) -> None:
