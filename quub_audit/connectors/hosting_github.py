@@ -253,7 +253,7 @@ def _analysis(
     for run in many(document.get("runs")):
         for result in many(run.get("results")) if isinstance(run, Mapping) else ():
             alert = _part(result, "properties").get("github/alertNumber") if isinstance(result, dict) else None
-            if isinstance(alert, int) and alert in dismissed:
+            if type(alert) is int and alert in dismissed:
                 result["suppressions"] = [
                     {
                         "kind": "external",

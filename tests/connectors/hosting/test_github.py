@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import hypothesis
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from quub_audit.connectors.base import Ledger
 from quub_audit.connectors.codec import decode, encode
@@ -371,3 +375,51 @@ def test_an_analysis_that_is_no_sarif_is_malformed(github: Saying, document: dic
 
     with pytest.raises(Malformed, match="analysis 8 of acme/orders"):
         code(github)
+
+
+NAMES = (
+    *("number", "id", "state", "dependency", "package", "ecosystem", "name", "scope", "manifest_path", "error", "tool"),
+    *("security_advisory", "security_vulnerability", "ghsa_id", "cve_id", "epss", "percentage", "cwes", "cwe_id"),
+    *("cvss", "cvss_severities", "commit_sha", "category", "created_at", "runs", "results", "properties", "version"),
+    *("github/alertNumber", "first_patched_version", "identifier", "dismissed_reason", "classification", "driver"),
+)
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.sampled_from(("", "x", "2.1.0", COMMIT)),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=8),
+    max_leaves=40,
+)
+
+
+def test_no_answer_makes_the_reader_raise_anything_but_what_is_reported() -> None:
+    with saying() as world:
+
+        @given(
+            st.lists(st.dictionaries(st.sampled_from(NAMES), VALUES), max_size=3),
+            st.fixed_dictionaries({"version": st.just("2.1.0"), "runs": VALUES}),
+        )
+        @hypothesis.settings(max_examples=60, deadline=None)
+        def law(rows: list[dict[str, Any]], document: dict[str, Any]) -> None:
+            usual = on_package(1)
+            bent = [{**usual, "security_advisory": {**usual["security_advisory"], **each}, **each} for each in rows]
+            for path, body in ((PACKAGES, bent), (DISMISSED, rows), (f"{ANALYSES}/8", document)):
+                world.answer(path, Says(body=body))
+            world.answer(ANALYSES, Says(body=[{**analysis(8), **each, "id": 8, "commit_sha": COMMIT} for each in rows]))
+            for ask_for in (packages, code):
+                with contextlib.suppress(Reportable):
+                    ask_for(world)
+
+        law()
+
+
+def test_only_the_number_of_an_alert_accepts_a_result(github: Saying) -> None:
+    document = sarif(1)
+    document["runs"][0]["results"][0]["properties"]["github/alertNumber"] = True
+    github.answer(ANALYSES, Says(body=[analysis(8)]))
+    github.answer(f"{ANALYSES}/8", Says(body=document))
+    github.answer(DISMISSED, Says(body=[{"number": 1}]))
+
+    assert code(github).scans[0].findings[0].acceptance is None
