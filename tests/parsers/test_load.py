@@ -58,6 +58,7 @@ def jtl(rows: Sequence[tuple[int, int, str, str]]) -> str:
         ("vegeta-12.13.0-report.json", 150, 1, 4.97, 53.811, 0),
         ("vegeta-12.13.0-limited.json", 300, 200, 4.961, 57.114, 0),
         ("autocannon-9.0.0-report.json", 60, 1, 3.01, 46.0, 0),
+        ("wrk-4.1.0.txt", 1398, 96, 3.0, 7.57, 0),
         ("gatling-3.9.5-simulation.log", 144, 5, 7.758, 17.0, 2),
         ("gatling-3.9.5-stats.json", 144, 5, 8.0, 17.0, 0),
         ("gatling-3.12.0-global-stats.json", 144, 5, 8.0, 81.0, 0),
