@@ -2,7 +2,7 @@
 
 Pass          a declared backend took at least `min_spans` spans or transactions of the service in `window_s`, of this environment where spans name one, and of `version` where that is set; or AWS X-Ray counts requests of it
 Fail          nothing of the service arrived in `silent_s`, or only of other environments, or not of `version`; the code depends on an agent and nothing loads it, or loads it after the libraries that it must instrument; a setting of production turns it off, or samples nothing
-Inconclusive  no backend is declared and X-Ray knows nothing of the service; nothing arrived in `window_s`, but earlier
+Inconclusive  no backend is declared and X-Ray knows nothing of the service; one took nothing in `window_s`, but earlier; `version` is set, and spans name none
 Error         the backend cannot be asked, or refuses its credentials; a checkout cannot be read
 Needs         of the backend credentials that may read traces; `xray:GetServiceGraph`; a checkout of the code
 Source        the guide, Monitoring; AWS Well-Architected, OPS 8
@@ -116,7 +116,10 @@ def backend(
 
 
 def judge(subject: str, found: Traces, earlier: Traces, environment: str, wanted: ApmParameters) -> Iterator[Finding]:
-    """`earlier` is of the longer window; of the same where that was not asked for."""
+    """`earlier` is of the longer window; of the same where that was not asked for.
+
+    Undecided where there may only have been no traffic, and where spans do not name the version that is wanted.
+    """
     minutes, hours = wanted.window_s / 60, wanted.silent_s / 3600
     expected = f"spans of {found.service} in {environment} within {minutes:g} minutes"
     if found.count < wanted.min_spans:
@@ -124,7 +127,8 @@ def judge(subject: str, found: Traces, earlier: Traces, environment: str, wanted
             observed = (
                 f"took {found.count} spans of {found.service} in {minutes:g} minutes, {earlier.count} in {hours:g} h"
             )
-            yield Finding.warning(subject=subject, observed=observed, expected=expected)
+            next_step = "audit while there is traffic, or lengthen `window_s` where there is rarely any"
+            yield Finding.undecided(subject=subject, observed=observed, expected=expected, next_step=next_step)
             return
         observed = f"took nothing of {found.service} in {environment} in {hours:g} h"
         yield Finding.of(False, subject=subject, observed=observed, expected=expected)
@@ -132,6 +136,14 @@ def judge(subject: str, found: Traces, earlier: Traces, environment: str, wanted
     if wanted.version and found.versions and wanted.version not in found.versions:
         observed = f"took spans of {cut(found.versions)} alone, and none of {wanted.version}"
         yield Finding.of(False, subject=subject, observed=observed, expected=expected)
+        return
+    if wanted.version and not found.versions:
+        yield Finding.undecided(
+            subject=subject,
+            observed=f"took {found.count} spans of {found.service} in {minutes:g} minutes, which name no version",
+            expected=f"{expected}, of {wanted.version}",
+            next_step="let spans name the version of the service, or leave `version` empty",
+        )
         return
     versions = f", of {cut(found.versions)}" if found.versions else ""
     observed = f"took {found.count} spans of {found.service} in {minutes:g} minutes{versions}"

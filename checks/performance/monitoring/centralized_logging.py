@@ -2,19 +2,19 @@
 
 Pass          each essential container that runs in ECS sends its output by a log driver, and with `awslogs` every running task has written within `within_s` seconds; each Lambda function that ran within `hours` hours has a log group that took events
 Fail          a container has no log driver, or one that keeps its output on the host; it is given to FireLens and no router is there; its log group does not exist; a running task has no log stream, or has been silent for `silent_s` seconds while another of its kind wrote; a function ran and its log group took nothing
-Inconclusive  nothing runs, or nothing that runs has written lately
+Inconclusive  nothing runs, or nothing that runs has written lately; tasks of one kind that started `silent_s` ago or earlier have never written a line
 Error         tasks, their definitions, log streams or metrics cannot be asked
 Needs         `ecs:ListClusters`, `ListTasks`, `DescribeTasks`, `DescribeTaskDefinition`, `logs:DescribeLogStreams`, `lambda:ListFunctions`, `cloudwatch:GetMetricData`
 Source        the guide, Monitoring; OWASP ASVS v5.0.0-16.4.2 and 16.4.3; PCI DSS 4.0.1, 10.3.3; AWS Well-Architected, OPS 8
 
 CloudWatch tells the last event of a stream up to an hour late: hence the distance between `within_s` and `silent_s`. What other drivers than `awslogs` deliver is not seen, and counts as configuration alone.
-Warned of: tasks that have been silent in between, and drivers that drop lines when their buffer is full (`mode: non-blocking`).
+Warned of: tasks that are silent now and have written before, as those of a quiet night, and drivers that drop lines when their buffer is full (`mode: non-blocking`).
 """  # noqa: E501  each line is a paragraph of the page
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -107,6 +107,8 @@ class Trace:
     has_stream: bool
     silence: timedelta | None
     """Since its last line; None where no line is known."""
+    age: timedelta = timedelta()
+    """Since its start; 0 where that is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,7 +232,8 @@ def _traces(writer: Writer, aws: Aws, now: datetime, wanted: LoggingParameters) 
         )
         if answer is None:
             return None
-        traces.append(read_trace(task.id, name, answer.get("logStreams", ()), now))
+        found = read_trace(task.id, name, answer.get("logStreams", ()), now)
+        traces.append(replace(found, age=now - task.started_at) if task.started_at else found)
     return tuple(traces)
 
 
@@ -243,7 +246,10 @@ def read_trace(task: str, name: str, streams: Iterable[Mapping[str, Any]], now: 
 
 
 def judge_traces(subject: str, group: str, traces: Sequence[Trace], wanted: LoggingParameters) -> Iterator[Finding]:
-    """A pass when all wrote lately; nothing is proven where none did."""
+    """A pass when all wrote lately; nothing is proven where none did.
+
+    Undecided where none has ever written, though AWS would tell of it by now: it may write to a file of its own.
+    """
     lately, long_ago = timedelta(seconds=wanted.within_s), timedelta(seconds=wanted.silent_s)
     expected = f"a line of each running task within {wanted.within_s / 60:g} minutes"
     mute = [trace.task for trace in traces if not trace.has_stream]
@@ -262,6 +268,10 @@ def judge_traces(subject: str, group: str, traces: Sequence[Trace], wanted: Logg
     elif traces and len(fresh) == len(traces):
         observed = f"{_count(len(fresh), 'running task')} wrote to {group} within {wanted.within_s / 60:g} minutes"
         yield Finding.of(True, subject=subject, observed=observed, expected=expected, grade=Grade.LIVE)
+    elif traces and all(trace.silence is None and trace.age > long_ago for trace in traces):
+        observed = f"{_count(len(traces), 'running task')} never wrote a line to {group}"
+        next_step = "let it write to its standard output, a line at its start at least"
+        yield Finding.undecided(subject=subject, observed=observed, expected=expected, next_step=next_step)
     elif traces:
         quiet = len(traces) - len(fresh)
         observed = (

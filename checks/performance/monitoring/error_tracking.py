@@ -2,7 +2,7 @@
 
 Pass          the declared project has an active key, knows the environment and its releases, and had an event of it within `max_age_days`, or sessions
 Fail          the project is not known; no key is active, or all are limited to nothing; the environment was never seen; the release that `release` names is not known; the code depends on the SDK and never calls `init`, or calls it with an empty DSN, switched off, or with a sample rate of 0
-Inconclusive  no tracker is declared; it had neither an event of the environment lately nor sessions; it knows no release
+Inconclusive  no tracker is declared; one had neither an event of the environment lately nor sessions, or knows no release
 Error         the tracker cannot be asked, or refuses the token; a checkout cannot be read
 Needs         of Sentry, or what speaks its API, a token with `project:read`, `org:read` and `event:read`; a checkout of the code
 Source        the guide, Monitoring; OWASP ASVS v5.0.0-16.3.4; AWS Well-Architected, OPS 8
@@ -96,22 +96,30 @@ def project(
 def judge(
     subject: str, found: TrackedProject, environment: str, now: datetime, wanted: ErrorTrackingParameters
 ) -> Iterator[Finding]:
-    """The first thing that keeps events out fails; what may only be quiet is a warning, and proves nothing."""
+    """The first thing that keeps events out fails; what may only be quiet is undecided."""
     expected = f"an event or a session of {environment} within {wanted.max_age_days:g} days, and its release"
     problem = problem_of(found, environment, wanted)
     if problem:
         yield Finding.of(False, subject=subject, observed=problem, expected=expected)
         return
     if not found.releases:
-        yield Finding.warning(subject=subject, observed=f"knows no release of {environment}", expected=expected)
+        yield Finding.undecided(
+            subject=subject,
+            observed=f"knows no release of {environment}",
+            expected=expected,
+            next_step="give `init` the release, or announce each one as it is deployed",
+        )
         return
     age = now - found.newest_event_at if found.newest_event_at else None
     is_recent = age is not None and age <= timedelta(days=wanted.max_age_days)
     if not is_recent and not found.sessions:
         last = "no event" if age is None else f"its last event {age.days} days ago"
         sessions = "no sessions" if found.sessions == 0 else "no count of sessions"
-        yield Finding.warning(
-            subject=subject, observed=f"had {last} of {environment}, and {sessions}", expected=expected
+        yield Finding.undecided(
+            subject=subject,
+            observed=f"had {last} of {environment}, and {sessions}",
+            expected=expected,
+            next_step=f"send an event from {environment}, or let the SDK count sessions, and audit again",
         )
         return
     heard = f"an event {age.total_seconds() / 3600:.1f} h ago" if age and is_recent else f"{found.sessions} sessions"

@@ -157,6 +157,18 @@ def test_a_silent_task_fails_when_another_of_its_kind_writes_and_proves_nothing_
     assert [finding.status for finding in judge_traces("s", "/orders", found, WANTED)] == statuses
 
 
+@pytest.mark.parametrize(
+    ("started_min", "silence", "kind"),
+    [(100, None, "undecided"), (60, None, "warning"), (1000, timedelta(minutes=900), "warning")],
+)
+def test_tasks_that_have_never_written_are_undecided_once_aws_would_tell(
+    started_min: float, silence: timedelta | None, kind: str
+) -> None:
+    trace = Trace(task="a", has_stream=True, silence=silence, age=timedelta(minutes=started_min))
+
+    assert [finding.kind for finding in judge_traces("s", "/orders", [trace], WANTED)] == [kind]
+
+
 @given(st.lists(st.none() | st.floats(0, 10_000), max_size=8))
 def test_tasks_pass_only_when_each_of_them_wrote_lately(minutes: list[float | None]) -> None:
     found = [finding.status for finding in judge_traces("s", "/orders", traces(*minutes), WANTED)]

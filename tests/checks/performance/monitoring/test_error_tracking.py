@@ -39,28 +39,28 @@ def tracked(**fields: Any) -> TrackedProject:
 
 
 @pytest.mark.parametrize(
-    ("fields", "status", "words"),
+    ("fields", "kind", "words"),
     [
-        ({}, PASS, "3.0 h ago"),
-        ({"is_known": False}, FAIL, "no such project"),
-        ({"active_keys": 0}, FAIL, "no client key"),
-        ({"is_rate_limited_to_zero": True}, FAIL, "limited to no event"),
-        ({"environments": ("staging",)}, FAIL, "never seen production; it knows staging"),
-        ({"environments": ()}, FAIL, "no environment"),
-        ({"releases": ()}, WARNING, "no release"),
-        ({"newest_event_at": None}, WARNING, "no event of production, and no count of sessions"),
-        ({"newest_event_at": None, "sessions": 0}, WARNING, "no sessions"),
-        ({"newest_event_at": None, "sessions": 12}, PASS, "12 sessions"),
-        ({"newest_event_at": NOW - timedelta(days=8)}, WARNING, "8 days ago"),
-        ({"newest_event_at": NOW - timedelta(days=8), "sessions": 5}, PASS, "5 sessions"),
+        ({}, "pass", "3.0 h ago"),
+        ({"is_known": False}, "fail", "no such project"),
+        ({"active_keys": 0}, "fail", "no client key"),
+        ({"is_rate_limited_to_zero": True}, "fail", "limited to no event"),
+        ({"environments": ("staging",)}, "fail", "never seen production; it knows staging"),
+        ({"environments": ()}, "fail", "no environment"),
+        ({"releases": ()}, "undecided", "no release"),
+        ({"newest_event_at": None}, "undecided", "no event of production, and no count of sessions"),
+        ({"newest_event_at": None, "sessions": 0}, "undecided", "no sessions"),
+        ({"newest_event_at": None, "sessions": 12}, "pass", "12 sessions"),
+        ({"newest_event_at": NOW - timedelta(days=8)}, "undecided", "8 days ago"),
+        ({"newest_event_at": NOW - timedelta(days=8), "sessions": 5}, "pass", "5 sessions"),
     ],
 )
 def test_a_project_passes_by_a_recent_event_or_session_of_the_environment(
-    fields: dict[str, Any], status: FindingStatus, words: str
+    fields: dict[str, Any], kind: str, words: str
 ) -> None:
     (found,) = judge("errors", tracked(**fields), "production", NOW, ErrorTrackingParameters())
 
-    assert found.status is status
+    assert found.kind == kind
     assert words in found.observed
 
 
