@@ -202,6 +202,8 @@ def test_suites_say_of_which_commit_they_are() -> None:
         ("go-junit-report-2.1.0.xml", "ppppfs", {"critical:order", "flow:buy_large"}),
         ("surefire-3.5.2-flaky.xml", "fe~", set()),
         ("surefire-3.5.2-money.xml", "pps", set()),
+        ("gradle-4.4.1.xml", "pfpfs", set()),
+        ("gradle-4.4.1-broken.xml", "f", set()),
     ],
 )
 def test_reports_of_real_tools_are_read(name: str, outcomes: str, tags: set[str]) -> None:
