@@ -2,7 +2,7 @@
 
 Pass          each administrator found has a second factor that is asked for, or can do nothing administrative without one; the root user has a second factor and no access keys, or no credentials at all
 Fail          an administrator without one: a user of IAM with a console password and no device, or whose access keys need none; a role that opens to people of another account without `aws:MultiFactorAuthPresent`; a Cognito pool, a Keycloak realm or a GitHub organisation whose administrators have none; root access keys
-Inconclusive  no administrator is found; or people reach an administrative role by federation (IAM Identity Center, SAML, OpenID) and no Keycloak is declared that could tell: AWS does not see their second factor, so attest it
+Inconclusive  no administrator is found; or, whatever else passes, the second factor of one is seen by nobody, so attest it: people who reach an administrative role of AWS by federation (IAM Identity Center, SAML, OpenID) where no Keycloak is declared that could tell, or from a role of another account; administrators of an OpenID provider; members of a Cognito group who come in by federation; an organisation that does not tell; an administrator of Keycloak who has yet to register one
 Error         a source refused to tell; the rights of somebody are not wholly known
 Needs         `iam:GetAccountAuthorizationDetails`, `GetAccountSummary`, `GenerateCredentialReport`, `GetCredentialReport`, `ListMFADevices`, `ListVirtualMFADevices`, `GetLoginProfile`, `ListAccessKeys`; `cognito-idp:ListUserPools`, `GetUserPoolMfaConfig`, `ListGroups`, `ListUsersInGroup`, `AdminGetUser`; Keycloak: `view-realm`, `view-clients`, `view-users`; GitHub: a token of an owner
 Source        the guide, Authentication; CIS AWS Foundations, MFA for the root user and for all IAM users with a console password, no root access key; PCI DSS v4.0.1, 8.4.1 and 8.4.2; OWASP ASVS v5.0.0-6.3.3; NIST SP 800-63B, AAL2
@@ -34,7 +34,6 @@ from quub_audit.sdk import (
     Aws,
     Environment,
     Finding,
-    FindingStatus,
     Identity,
     IdentityProvider,
     Organisation,
@@ -142,8 +141,8 @@ class Administrator:
     """Ways into a role from outside the account."""
     problems: tuple[str, ...] = ()
     """Why its rights are not wholly known."""
-    federated: tuple[str, ...] = ()
-    """Administrative roles that people reach by federation, where no Keycloak is declared to judge them."""
+    is_judged_elsewhere: bool = False
+    """A Keycloak is declared, which tells of people who come in by federation."""
 
     def __str__(self) -> str:
         return self.arn
@@ -160,14 +159,12 @@ def iam_administrators(
     home = account.home
     directory = read_directory(account.account_id, aws.ask("iam.GetAccountAuthorizationDetails", region=home))
     rows = {row["arn"]: row for row in aws.credential_report(region=home)}
-    found = list(found_in(directory, home, rows, wanted))
-    is_judged = any(provider.type == "keycloak" for provider in environment.identity)
-    federated = () if is_judged else tuple(each.name for each in found if _is_federated(each))
     root = f"arn:{directory.partition}:iam::{account.account_id}:root"
     row = next((row for row in rows.values() if row["user"] == "<root_account>"), None)
-    yield Administrator(home=home, kind="root", name="root", arn=root, row=row, federated=federated)
-    for each in found:
-        yield replace(each, federated=federated)
+    yield Administrator(home=home, kind="root", name="root", arn=root, row=row)
+    is_judged = any(provider.type == "keycloak" for provider in environment.identity)
+    for each in found_in(directory, home, rows, wanted):
+        yield replace(each, is_judged_elsewhere=is_judged)
 
 
 def found_in(
@@ -244,10 +241,6 @@ def is_admin_group(name: str, wanted: MfaParameters) -> bool:
     return any(fnmatch.fnmatchcase(name.lower(), pattern.lower()) for pattern in wanted.admin_groups)
 
 
-def _is_federated(administrator: Administrator) -> bool:
-    return bool(administrator.reasons) and any(door.kind == "federation" for door in administrator.doors)
-
-
 @check(
     "Administrators of the AWS account need a second factor",
     each=iam_administrators,
@@ -260,9 +253,25 @@ def _is_federated(administrator: Administrator) -> bool:
     ],
 )
 def iam(subject: Administrator, aws: Aws, wanted: MfaParameters) -> Iterator[Finding]:
-    """A pass waits for a person's word where others administer by federation, which AWS cannot judge."""
-    for finding in _judge(subject, aws, wanted):
-        yield hold_back(finding, subject.federated)
+    """The root user, and each user, and each way into a role from outside the account."""
+    if not is_known(subject):
+        yield Finding.error(
+            subject=subject.arn,
+            message=f"{subject.arn}: who administers by it is not known, because {cut(subject.problems)}",
+            next_step="run again; if it stays, look at the policy in the console",
+        )
+    elif subject.kind == "root":
+        summary = aws.ask("iam.GetAccountSummary", region=subject.home)["SummaryMap"]
+        is_virtual = False
+        if wanted.phishing_resistant:
+            answer = aws.ask("iam.ListVirtualMFADevices", region=subject.home, AssignmentStatus="Assigned")
+            users = [device.get("User") or {} for device in answer.get("VirtualMFADevices", ())]
+            is_virtual = any(str(user.get("Arn", "")).endswith(":root") for user in users)
+        yield judge_root(subject.arn, summary, subject.row, wanted, is_virtual=is_virtual)
+    elif subject.kind == "role":
+        yield from judge_role(subject, wanted)
+    else:
+        yield from judge_user(subject, _credentials(subject, aws), wanted)
 
 
 @check(
@@ -303,33 +312,12 @@ def github(subject: IdentityProvider, identity: Identity, wanted: MfaParameters)
 def openid(subject: IdentityProvider) -> Iterator[Finding]:
     """OpenID Connect tells nobody who administers a provider."""
     if subject.type == "oidc":
-        yield Finding.warning(
+        yield Finding.undecided(
             subject=subject.name,
             observed="does not tell who administers it",
             expected=EXPECTED,
             message=f"{subject.name}: OpenID Connect tells nothing of administrators; attest their second factor",
         )
-
-
-def _judge(subject: Administrator, aws: Aws, wanted: MfaParameters) -> Iterator[Finding]:
-    if not is_known(subject):
-        yield Finding.error(
-            subject=subject.arn,
-            message=f"{subject.arn}: who administers by it is not known, because {cut(subject.problems)}",
-            next_step="run again; if it stays, look at the policy in the console",
-        )
-    elif subject.kind == "root":
-        summary = aws.ask("iam.GetAccountSummary", region=subject.home)["SummaryMap"]
-        is_virtual = False
-        if wanted.phishing_resistant:
-            answer = aws.ask("iam.ListVirtualMFADevices", region=subject.home, AssignmentStatus="Assigned")
-            users = [device.get("User") or {} for device in answer.get("VirtualMFADevices", ())]
-            is_virtual = any(str(user.get("Arn", "")).endswith(":root") for user in users)
-        yield judge_root(subject.arn, summary, subject.row, wanted, is_virtual=is_virtual)
-    elif subject.kind == "role":
-        yield from judge_role(subject, wanted)
-    else:
-        yield from judge_user(subject, _credentials(subject, aws), wanted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -461,23 +449,29 @@ def judge_role(subject: Administrator, wanted: MfaParameters) -> Iterator[Findin
         if (reason := allowed(subject.name, subject.arn, wanted)) is not None:
             yield Finding.warning(subject=name, observed=f"break-glass: {reason}", expected=EXPECTED)
         elif door.kind == "federation":
-            yield Finding.warning(
+            tell = Finding.warning if subject.is_judged_elsewhere else Finding.undecided
+            yield tell(
                 subject=name,
                 observed=f"administers ({why}), and people come in by federation",
                 expected=EXPECTED,
                 message=f"{name}: AWS does not see the second factor of people who come in by federation; "
-                "declare the identity provider, or attest that it asks for one",
+                + (
+                    "the declared Keycloak has to be where they log in"
+                    if subject.is_judged_elsewhere
+                    else "attest that their provider asks for one, or declare it where it is a Keycloak"
+                ),
             )
         elif door.needs_factor or is_enforced:
             yield Finding.of(
                 True, subject=name, observed=f"administers ({why}), opens to a second factor alone", expected=EXPECTED
             )
         elif door.is_machine and door.kind == "account":
-            yield Finding.warning(
+            yield Finding.undecided(
                 subject=name,
                 observed=f"administers ({why}), and a role or a service of another account may assume it",
                 expected=EXPECTED,
-                message=f"{name}: whether a person stands behind the other account's role does not show here",
+                message=f"{name}: whether a person stands behind the other account's role does not show here; "
+                "attest that none does, or that a second factor is asked for there",
             )
         else:
             yield Finding.of(
@@ -496,7 +490,7 @@ def judge_pool_administrator(subject: PoolAdministrator, user: Mapping[str, Any]
     if (reason := allowed(subject.name, name, wanted)) is not None:
         return Finding.warning(subject=name, observed=f"break-glass: {reason}", expected=EXPECTED)
     if user.get("UserStatus") == "EXTERNAL_PROVIDER":
-        return Finding.warning(
+        return Finding.undecided(
             subject=name,
             observed="comes in by federation",
             expected=EXPECTED,
@@ -539,11 +533,12 @@ def judge_person(
         )
     must = [action for action in person.pending if action in REGISTERS]
     if must:
-        return Finding.warning(
+        return Finding.undecided(
             subject=subject,
             observed=f"{held}, and must register one at the next login",
             expected=EXPECTED,
-            message=f"{subject} has no second factor before the next login, which its password alone opens",
+            message=f"{subject} has no second factor before the next login, which its password alone opens; "
+            "audit again after it, or disable the account until then",
         )
     return Finding.of(
         False,
@@ -601,12 +596,16 @@ def judge_organisation(organisation: Organisation, wanted: MfaParameters) -> Ite
             message=f"{name}: require two-factor authentication in the organisation's security settings",
         )
     elif organisation.is_two_factor_required is None or not organisation.owners or wanted.phishing_resistant:
-        yield Finding.warning(
-            subject=name,
-            observed="whether phishing-resistant factors are required of its owners does not show"
+        observed = (
+            "whether phishing-resistant factors are required of its owners does not show"
             if organisation.is_two_factor_required and organisation.owners
-            else "whether second factors are required of its owners does not show",
+            else "whether second factors are required of its owners does not show"
+        )
+        yield Finding.undecided(
+            subject=name,
+            observed=observed,
             expected=expected,
+            message=f"{name}: {observed}; give a token of an owner, or attest what is asked of them",
         )
     elif not lacking:
         count = len(organisation.owners)
@@ -636,18 +635,6 @@ def _judge_factors(subject: str, factors: Sequence[str], observed: str, wanted: 
 def allowed(name: str, arn: str, wanted: MfaParameters) -> str | None:
     """The reason for which an account needs no second factor; None where it needs one."""
     return wanted.allow.get(name, wanted.allow.get(arn))
-
-
-def hold_back(finding: Finding, federated: Sequence[str]) -> Finding:
-    """A pass as a warning, where others administer the account by federation and nobody judges their second factor."""
-    if not federated or finding.status is not FindingStatus.PASS:
-        return finding
-    return Finding.warning(
-        subject=finding.subject,
-        observed=finding.observed,
-        expected=finding.expected,
-        message=f"{finding.subject} is as it should be, but people administer by federation ({cut(federated)})",
-    )
 
 
 def _reasons(subject: Administrator) -> str:

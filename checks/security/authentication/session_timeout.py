@@ -2,7 +2,7 @@
 
 Pass          the realm's sessions end within `idle_s` without use and within `absolute_s` in all, those of "remember me" too; a load balancer that logs people in forgets them within `idle_s`
 Fail          a limit is absent, 0 or longer; a load balancer keeps people logged in for longer than `absolute_s` (seven days, where nobody says otherwise); a session cookie of a declared login page outlives `absolute_s`, or lacks `Secure` or `HttpOnly`
-Inconclusive  nothing tells its limits: attest them. A cookie passes nothing, because the session on the server may outlive it; a load balancer's session without an idle limit waits for a person's word
+Inconclusive  nothing tells its limits: attest them. A cookie passes nothing, because the session on the server may outlive it; whatever else passes, a declared OpenID provider, and a load balancer's session without an idle limit, wait for a person's word
 Error         an identity provider or a load balancer refused to tell; a declared login page is not there
 Needs         Keycloak: `view-realm`, `view-clients`; `elasticloadbalancing:DescribeLoadBalancers`, `DescribeListeners`, `DescribeRules`
 Source        the guide, Authentication; NIST SP 800-63B-3, 4.2.3 (AAL2: 12 hours, 30 minutes without use) and 4.3.3 (AAL3: 15 minutes); PCI DSS v4.0.1, 8.2.8; OWASP ASVS v5.0.0-7.3.1, -7.3.2, -3.3.1, -3.3.2 and -3.3.4
@@ -80,7 +80,7 @@ def keycloak(subject: IdentityProvider, identity: Identity, wanted: SessionParam
 def openid(subject: IdentityProvider) -> Iterator[Finding]:
     """OpenID Connect tells nothing of how long a provider keeps people logged in."""
     if subject.type == "oidc":
-        yield Finding.warning(
+        yield Finding.undecided(
             subject=subject.name,
             observed="does not tell how long it keeps people logged in",
             expected="an idle and an absolute limit",
@@ -189,7 +189,7 @@ def judge_rules(listener: str, rules: Sequence[Mapping[str, Any]], wanted: Sessi
             observed = f"{kind}, SessionTimeout {_span(timeout)}{'' if told else ', by default'}"
             expected = f"{_span(idle)} or less, or {_span(absolute)} with an idle limit elsewhere"
             if idle < timeout <= absolute:
-                yield Finding.warning(
+                yield Finding.undecided(
                     subject=subject,
                     observed=observed,
                     expected=expected,
