@@ -5,9 +5,11 @@ Pass          every subnet of an ECS service leaves by NAT gateways whose addres
 Fail          an address of ours is not registered, or a registered one is not ours; a task has a public address of its
               own; a way out over IPv6 is open while no IPv6 network is registered; a list is empty, too wide, too long,
               only counts, or trusts a header; a restricted endpoint lets anybody in
-Inconclusive  the environment declares no egress, and no endpoint is restricted
-Error         a source refused to tell; a subnet leaves by something whose addresses cannot be followed; a restricted
-              endpoint names no load balancer
+Inconclusive  the environment declares no egress, and no endpoint is restricted; or, whatever else passes, a service
+              leaves and no egress is declared, nothing of ours is seen to leave by the registered networks, or a subnet
+              leaves by something whose addresses cannot be followed: attest the addresses
+Error         a source refused to tell; tasks share the network of their host; a restricted endpoint names no load
+              balancer
 Needs         ``quub.egress``: the networks that Quub has registered for this key. Quub itself cannot be asked
 Source        The guide, API Keys; RFC 4632; OWASP ASVS 5.0, v5.0.0-13.2.4; the widths are house rules
 """
@@ -102,7 +104,7 @@ class Front:
 
 @check("ECS services leave by the addresses registered at Quub", each=services, permissions=PATH_PERMISSIONS)
 def egress(subject: Service, aws: Aws, environment: Environment, wanted: AllowlistParameters) -> Iterator[Finding]:
-    """One finding for each service that calls Quub; a warning that names its addresses where none is registered."""
+    """One finding for each service that calls Quub; where no network is registered, it names its addresses."""
     if not _calls_quub(subject, wanted):
         return
     declared = environment.quub.egress if environment.quub else ()
@@ -245,12 +247,15 @@ def judge_ways(subject: str, ways: Sequence[WayOut], registered: Sequence[str]) 
         )
         return
     addresses = sorted({address for way in ways for address in way.addresses}, key=ipaddress.ip_address)
+    unknown = sorted({f"{way.subnet} by {way.unknown}" for way in ways if way.unknown})
     if not registered:
-        if addresses:
-            yield Finding.warning(
+        if addresses or unknown:
+            yield Finding.undecided(
                 subject=subject,
-                observed=f"leaves by {_cut(addresses)}",
+                observed=f"leaves by {_cut(addresses or unknown)}",
                 expected="these are registered at Quub and declared under quub.egress",
+                message=f"{subject}: whether Quub lets in only {_cut(addresses or unknown)} is not known; declare "
+                "quub.egress, name the services that call Quub under `services`, or attest the addresses",
             )
         return
     networks = [network for entry in registered if (network := _network(entry))]
@@ -272,12 +277,13 @@ def judge_ways(subject: str, ways: Sequence[WayOut], registered: Sequence[str]) 
             message=f"{subject}: {_cut(strange)} is not in quub.egress; register it, or Quub will refuse the call",
         )
         return
-    unknown = sorted({f"{way.subnet} by {way.unknown}" for way in ways if way.unknown})
     if unknown:
-        yield Finding.error(
+        yield Finding.undecided(
             subject=subject,
-            message=f"{subject}: {_cut(unknown)} was not followed, so its addresses are not known",
-            next_step="send it through a NAT gateway, or attest the addresses",
+            observed=f"leaves {_cut(unknown)}",
+            expected=REGISTERED,
+            message=f"{subject}: {_cut(unknown)} was not followed, so its addresses are not known; "
+            "send it through a NAT gateway, or attest the addresses",
         )
     elif addresses:
         yield Finding.of(True, subject=subject, observed=f"leaves by {_cut(addresses)}", expected=REGISTERED)
@@ -290,7 +296,7 @@ def judge_registered(
 ) -> Finding:
     """Whether the registered networks are narrow and hold nothing but addresses by which something of ours leaves.
 
-    A warning where they are narrow and there is no address to compare them with.
+    Undecided where they are narrow and there is no address to compare them with.
     """
     ours = set(addresses)
     problems = list_problems(registered, wanted)
@@ -303,10 +309,12 @@ def judge_registered(
     if foreign:
         problems.append(f"{_cut(foreign)} holds addresses by which nothing of ours leaves")
     if not problems and not ours:
-        return Finding.warning(
+        return Finding.undecided(
             subject=subject,
             observed=f"{_cut(registered)} is registered, and nothing was found that leaves by it",
             expected="every registered address is one of ours",
+            message=f"{subject}: no ECS service was found that leaves by {_cut(registered)}; "
+            "declare the account of the service, or attest that the addresses are yours alone",
         )
     return Finding.of(
         not problems,

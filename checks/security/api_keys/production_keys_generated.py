@@ -1,15 +1,16 @@
 """A credential made for this environment is in its secret store: complete, current, and accepted by Quub.
 
-Pass          every declared secret exists, has one current version and is not scheduled for deletion; where values may
-              be read, it holds every field of ``required_fields`` and nothing that looks like a placeholder; a
-              container that takes a Quub credential takes a declared one of this environment
+Pass          every declared secret exists, has one current version and is not scheduled for deletion; it holds every
+              field of ``required_fields`` and nothing that looks like a placeholder; a container that takes a Quub
+              credential takes a declared one of this environment
 Fail          a declared secret is missing, empty or scheduled for deletion; a parameter is no SecureString; a field is
               missing, short, too regular or a placeholder, or, in production, a key of the sandbox; a container takes
               the secret of another environment or account; Quub refuses the key (active)
-Inconclusive  the environment declares no secret under ``quub:``
+Inconclusive  the environment declares no secret under ``quub:``; or the values of one may not be read, so that it may
+              hold a placeholder: attest that it holds a key of this environment
 Error         the store refused to tell, could not be reached, or is not declared; Quub answered neither yes nor no
-Needs         ``read_secret_values: true`` of the account or Vault to look at the content, which is otherwise told as a
-              warning; ``quub.probe_path`` and ``--allow-active`` to try the key
+Needs         ``read_secret_values: true`` of the account or Vault to look at the content; ``quub.probe_path`` and
+              ``--allow-active`` to try the key
 Source        The guide, API Keys; OWASP ASVS 5.0, v5.0.0-13.3.1 and v5.0.0-13.2.3
 """
 
@@ -241,13 +242,14 @@ def judge_content(
     *,
     is_production: bool,
 ) -> Finding:
-    """Judge the fields of a secret by their fingerprints; a warning where no value may be read (None)."""
+    """Judge the fields of a secret by their fingerprints; undecided where no value may be read (None)."""
     if fields is None:
-        return Finding.warning(
+        return Finding.undecided(
             subject=subject,
             observed="only the container was looked at, its content was not",
+            expected=CONTENT,
             message=f"{subject}: whether it holds real keys was not looked at; "
-            "set read_secret_values to true and grant the right to read it",
+            "set read_secret_values to true and grant the right to read it, or attest what it holds",
         )
     problems = list(_content_problems(subject, fields, wanted, is_production=is_production))
     named = ", ".join(sorted(name for name in fields if name)) or "a single value"

@@ -4,7 +4,8 @@ Pass          a declared secret rotates by itself, did so within ``max_age_days`
               names a schedule in Vault and was renewed within that time; or the service that owns it rotates it
 Fail          a secret is older than allowed; its rotation never ran, or is overdue by more than a day; an active access
               key of an IAM user is older than allowed; the KMS key of a declared secret is not rotated
-Inconclusive  no secret is declared; or one is young and rotated by hand: attest its schedule, with the calendar ticket
+Inconclusive  no secret is declared; or, whatever the others are, one is young and rotated by hand, or was never renewed
+              by its schedule: attest the schedule, with the calendar ticket
 Error         a store refused to tell; a declared secret is not there; its age cannot be known
 Needs         nothing beyond the permissions. Access keys and KMS keys can fail the item and never pass it. A rotation
               that writes the same value again, or one whose result the service never loads, does not show here
@@ -14,7 +15,7 @@ Source        The guide, API Keys; CIS AWS Foundations, access keys rotated ever
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -80,7 +81,8 @@ AWS_PERMISSIONS = ("secretsmanager:DescribeSecret", "secretsmanager:ListSecretVe
 def aws(subject: Quub, aws: Aws, clock: Clock, wanted: RotationParameters) -> Iterator[Finding]:
     """One finding for each declared secret, where all of them are in AWS."""
     if all(secret.store != "vault" for secret in subject.secrets):
-        yield from hold_back(_judge_in_aws(secret, aws, clock, wanted) for secret in subject.secrets)
+        for each in subject.secrets:
+            yield _judge_in_aws(each, aws, clock, wanted)
 
 
 @check("Secrets in Vault are rotated by schedule", each=Quub)
@@ -89,7 +91,8 @@ def vault(
 ) -> Iterator[Finding]:
     """One finding for each declared secret, where all of them are in Vault."""
     if all(secret.store == "vault" for secret in subject.secrets):
-        yield from hold_back(_judge_in_vault(each, vault, environment, clock, wanted) for each in subject.secrets)
+        for each in subject.secrets:
+            yield _judge_in_vault(each, vault, environment, clock, wanted)
 
 
 @check("Secrets in AWS and in Vault are rotated by schedule", each=Quub, permissions=AWS_PERMISSIONS)
@@ -98,12 +101,11 @@ def aws_and_vault(
 ) -> Iterator[Finding]:
     """One finding for each declared secret, where both stores are in use."""
     if len({secret.store == "vault" for secret in subject.secrets}) == 2:
-        yield from hold_back(
-            _judge_in_vault(each, vault, environment, clock, wanted)
-            if each.store == "vault"
-            else _judge_in_aws(each, aws, clock, wanted)
-            for each in subject.secrets
-        )
+        for each in subject.secrets:
+            if each.store == "vault":
+                yield _judge_in_vault(each, vault, environment, clock, wanted)
+            else:
+                yield _judge_in_aws(each, aws, clock, wanted)
 
 
 @check("IAM users have no access key older than allowed", each=users, permissions=["iam:ListAccessKeys"])
@@ -131,27 +133,6 @@ def kms(subject: SecretReference, aws: Aws, wanted: RotationParameters) -> Itera
     if can_rotate(key):
         status = aws.ask("kms.GetKeyRotationStatus", region=subject.region, KeyId=key["KeyId"])
         yield from judge_kms_key(f"{subject.name} under key {key['KeyId']}", status, wanted)
-
-
-def hold_back(findings: Iterable[Finding]) -> Iterator[Finding]:
-    """The findings, passes last; as warnings where another is one: a key rotated by hand waits for a person's word.
-
-    Without that, one secret with a schedule would pass the item for another that has none.
-    """
-    passes = []
-    is_undecided = False
-    for finding in findings:
-        if finding.status is FindingStatus.PASS:
-            passes.append(finding)
-        else:
-            is_undecided |= finding.status is FindingStatus.WARNING
-            yield finding
-    for finding in passes:
-        yield (
-            Finding.warning(subject=finding.subject, observed=finding.observed, expected=finding.expected)
-            if is_undecided
-            else finding
-        )
 
 
 def _judge_in_aws(declared: SecretReference, aws: Aws, clock: Clock, wanted: RotationParameters) -> Finding:
@@ -257,7 +238,12 @@ def judge_vault_secret(subject: str, secret: VaultSecret | None, now: datetime, 
     judged = _judge_age(subject, age, f"version {current.number}, schedule {schedule}", expected, wanted)
     has_worked = current.number > 1 or age <= timedelta(days=wanted.grace_days)
     if judged.status is FindingStatus.PASS and not has_worked:
-        return Finding.warning(subject=subject, observed=f"{judged.observed}, never renewed yet", expected=expected)
+        return Finding.undecided(
+            subject=subject,
+            observed=f"{judged.observed}, never renewed yet",
+            expected=expected,
+            message=f"{subject} was never renewed by its schedule; renew it once, or attest the schedule",
+        )
     return judged
 
 
@@ -305,7 +291,7 @@ def _judge_by_hand(subject: str, age: timedelta, why: str, wanted: RotationParam
     judged = _judge_age(subject, age, why, expected, wanted)
     if judged.status is FindingStatus.FAIL:
         return judged
-    return Finding.warning(
+    return Finding.undecided(
         subject=subject,
         observed=judged.observed,
         expected=expected,

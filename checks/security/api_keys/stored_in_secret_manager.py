@@ -128,19 +128,18 @@ def functions(region: Region, aws: Aws) -> Iterator[Function]:
     each=containers,
     permissions=["ssm:DescribeParameters"],
 )
-def ecs(subject: Container, aws: Aws, environment: Environment, wanted: SecretManagerParameters) -> Iterator[Finding]:
+def ecs(subject: Container, aws: Aws, wanted: SecretManagerParameters) -> Iterator[Finding]:
     """One finding for each secret-like variable, reference and environment file."""
     variables = {entry["name"]: entry["value"] for entry in subject.environment}
-    for finding in judge_variables(str(subject), variables, wanted):
-        yield _half(finding, environment)
+    yield from judge_variables(str(subject), variables, wanted)
     for entry in subject.secrets:
-        yield _half(_judge_reference(subject, entry, aws, wanted), environment)
+        yield _judge_reference(subject, entry, aws, wanted)
     for file in subject.environment_files:
         yield judge_environment_file(f"{subject}/{file}", wanted)
 
 
 @check("Lambda functions take secrets by reference", each=functions)
-def lambda_(subject: Function, environment: Environment, wanted: SecretManagerParameters) -> Iterator[Finding]:
+def lambda_(subject: Function, wanted: SecretManagerParameters) -> Iterator[Finding]:
     """One finding for each secret-like variable."""
     if subject.problem:
         yield Finding.error(
@@ -148,8 +147,20 @@ def lambda_(subject: Function, environment: Environment, wanted: SecretManagerPa
             message=f"{subject}: lambda.ListFunctions could not decrypt its variables: {subject.problem}",
             next_step="grant kms:Decrypt on the function's key to the audit role",
         )
-    for finding in judge_variables(str(subject), subject.variables, wanted):
-        yield _half(finding, environment)
+    yield from judge_variables(str(subject), subject.variables, wanted)
+
+
+@check("The code is declared, so that it can be looked through", each=Environment)
+def declared(subject: Environment) -> Finding | None:
+    """The workloads' half alone passes nothing: without a repository nobody has looked for a copy in the code."""
+    if subject.repositories or not subject.aws:
+        return None
+    return Finding.undecided(
+        subject=f"{subject.service} code",
+        observed="no repository is declared in which to look for a copy of the keys",
+        expected="no secret in the code or its history",
+        next_step="declare the service's code under `repositories:`",
+    )
 
 
 @check("No secret stands in the code or its history", each=Repository)
@@ -307,17 +318,6 @@ def _shipped(subject: str) -> Finding:
         observed="is copied into what browsers load",
         expected=BY_REFERENCE,
         message=f"{subject}: its prefix makes the build tool publish it; rename it, or allow it if it is public",
-    )
-
-
-def _half(finding: Finding, environment: Environment) -> Finding:
-    """The workload's half alone passes nothing: without a repository nobody has looked for a copy in the code."""
-    if environment.repositories or finding.status is not FindingStatus.PASS:
-        return finding
-    return Finding.warning(
-        subject=finding.subject,
-        observed=f"{finding.observed}, but no repository is declared in which to look for a copy",
-        expected=finding.expected,
     )
 
 

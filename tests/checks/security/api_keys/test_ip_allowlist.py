@@ -29,6 +29,7 @@ from quub_audit.checks.security.api_keys.ip_allowlist import (
 from quub_audit.model.environment import Endpoint, Environment
 from quub_audit.model.status import FindingStatus, Status
 from quub_audit.testing import audit_item
+from tests.checks.security.attested import settled_by_a_word
 from tests.worlds.cloud import Cloud, Network
 
 ITEM = "security.api-keys.ip-allowlist"
@@ -144,47 +145,46 @@ def out(*addresses: str, **changes: Any) -> WayOut:
 
 
 @pytest.mark.parametrize(
-    ("ways", "registered", "statuses"),
+    ("ways", "registered", "kinds"),
     [
-        ([out("203.0.113.10")], ["203.0.113.10/32"], [PASS]),
-        ([out("203.0.113.10")], ["203.0.113.10"], [PASS]),
-        ([out("203.0.113.10"), out("203.0.113.11")], ["203.0.113.10/32"], [FAIL]),
-        ([out(is_direct=True)], ["203.0.113.10/32"], [FAIL]),
-        ([out(is_direct=True)], [], [FAIL]),
-        ([out("203.0.113.10")], [], [WARNING]),
-        ([out("203.0.113.10", is_open_v6=True)], ["203.0.113.10/32"], [FAIL]),
-        ([out("203.0.113.10", is_open_v6=True)], ["203.0.113.10/32", "2001:db8::/48"], [PASS]),
-        ([out("203.0.113.10"), out(unknown="tgw-1")], ["203.0.113.10/32"], [ERROR]),
-        ([out()], ["203.0.113.10/32"], [WARNING]),
+        ([out("203.0.113.10")], ["203.0.113.10/32"], ["pass"]),
+        ([out("203.0.113.10")], ["203.0.113.10"], ["pass"]),
+        ([out("203.0.113.10"), out("203.0.113.11")], ["203.0.113.10/32"], ["fail"]),
+        ([out(is_direct=True)], ["203.0.113.10/32"], ["fail"]),
+        ([out(is_direct=True)], [], ["fail"]),
+        ([out("203.0.113.10")], [], ["undecided"]),
+        ([out("203.0.113.10", is_open_v6=True)], ["203.0.113.10/32"], ["fail"]),
+        ([out("203.0.113.10", is_open_v6=True)], ["203.0.113.10/32", "2001:db8::/48"], ["pass"]),
+        ([out("203.0.113.10"), out(unknown="tgw-1")], ["203.0.113.10/32"], ["undecided"]),
+        ([out()], ["203.0.113.10/32"], ["warning"]),
         ([out()], [], []),
-        ([], ["203.0.113.10/32"], [WARNING]),
+        ([out(unknown="tgw-1")], [], ["undecided"]),
+        ([], ["203.0.113.10/32"], ["warning"]),
     ],
 )
 def test_a_service_leaves_by_registered_addresses_only(
-    ways: list[WayOut], registered: list[str], statuses: list[FindingStatus]
+    ways: list[WayOut], registered: list[str], kinds: list[str]
 ) -> None:
     found = list(judge_ways("main/orders", ways, registered))
 
-    assert [finding.status for finding in found] == statuses
+    assert [finding.kind for finding in found] == kinds
 
 
 @pytest.mark.parametrize(
-    ("registered", "addresses", "status"),
+    ("registered", "addresses", "kind"),
     [
-        (["203.0.113.10/32", "203.0.113.11/32"], {"203.0.113.10", "203.0.113.11"}, PASS),
-        (["203.0.113.10/31"], {"203.0.113.10", "203.0.113.11"}, PASS),
-        (["203.0.113.10/32", "203.0.113.99/32"], {"203.0.113.10"}, FAIL),
-        (["203.0.113.0/24"], {"203.0.113.10"}, FAIL),
-        (["0.0.0.0/1", "128.0.0.0/1"], {"203.0.113.10"}, FAIL),
-        (["0.0.0.0/1", "128.0.0.0/1"], set(), FAIL),
-        (["203.0.113.10/32"], set(), WARNING),
-        (["not a network"], {"203.0.113.10"}, FAIL),
+        (["203.0.113.10/32", "203.0.113.11/32"], {"203.0.113.10", "203.0.113.11"}, "pass"),
+        (["203.0.113.10/31"], {"203.0.113.10", "203.0.113.11"}, "pass"),
+        (["203.0.113.10/32", "203.0.113.99/32"], {"203.0.113.10"}, "fail"),
+        (["203.0.113.0/24"], {"203.0.113.10"}, "fail"),
+        (["0.0.0.0/1", "128.0.0.0/1"], {"203.0.113.10"}, "fail"),
+        (["0.0.0.0/1", "128.0.0.0/1"], set(), "fail"),
+        (["203.0.113.10/32"], set(), "undecided"),
+        (["not a network"], {"203.0.113.10"}, "fail"),
     ],
 )
-def test_what_is_registered_is_ours_and_no_more(
-    registered: list[str], addresses: set[str], status: FindingStatus
-) -> None:
-    assert judge_registered("quub egress", registered, addresses, WANTED).status is status
+def test_what_is_registered_is_ours_and_no_more(registered: list[str], addresses: set[str], kind: str) -> None:
+    assert judge_registered("quub egress", registered, addresses, WANTED).kind == kind
 
 
 # (b) Who may reach us
@@ -374,6 +374,21 @@ def test_registered_networks_and_nothing_that_leaves_by_them_are_inconclusive(cl
     result = audit_item(ITEM, cloud.environment(egress=("203.0.113.10/32",)), environ=cloud.environ)
 
     assert result.status is Status.INCONCLUSIVE
+    assert settled_by_a_word(result)
+
+
+def test_a_restricted_endpoint_hides_no_service_whose_addresses_nobody_registered(cloud: Cloud) -> None:
+    network = cloud.network()
+    cloud.service(networkConfiguration={"subnets": list(network.private)})
+    closed = cloud.balancer(network, name="closed", sources=["203.0.113.0/24"])
+
+    environment = behind(cloud.environment(), closed)
+    result = audit_item(ITEM, environment, parameters={"restricted": ["api-0"]}, environ=cloud.environ)
+
+    assert result.status is Status.INCONCLUSIVE
+    assert [finding.subject for finding in result.of_status(PASS)] == ["api-0 (closed)"]
+    assert [finding.kind for finding in result.of_status(WARNING)] == ["undecided"]
+    assert settled_by_a_word(result)
 
 
 @pytest.mark.proof("inconclusive")

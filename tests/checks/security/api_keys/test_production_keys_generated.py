@@ -29,6 +29,7 @@ from quub_audit.model.environment import Account, Environment, Quub, Region, Sec
 from quub_audit.model.status import FindingStatus, Status
 from quub_audit.testing import audit_item
 from tests.checks.security.api_keys.scene import Seal, credentials, in_vault, made_up_key, unique
+from tests.checks.security.attested import settled_by_a_word
 from tests.worlds.cloud import Cloud
 from tests.worlds.vault import VaultWorld
 
@@ -111,7 +112,7 @@ def test_a_version_that_will_be_deleted_later_is_current_until_then(now: datetim
 def test_without_the_right_to_read_values_the_report_says_that_the_content_was_not_looked_at() -> None:
     finding = judge_content("q", None, WANTED, is_production=True)
 
-    assert finding.status is WARNING
+    assert finding.kind == "undecided"
     assert "read_secret_values" in finding.message
 
 
@@ -357,16 +358,18 @@ def test_a_token_without_the_right_to_read_the_metadata_is_an_error(bao: VaultWo
     assert "denied" in result.reason
 
 
-def test_where_values_may_not_be_read_the_container_passes_with_a_warning(bao: VaultWorld) -> None:
+def test_where_values_may_not_be_read_the_container_alone_passes_nothing(bao: VaultWorld) -> None:
     path = unique("quub")
     bao.put(path, credentials(apiKey="CHANGE_ME"))
 
     result = audit_item(ITEM, in_vault(bao.server(), path))
 
-    assert result.status is Status.PASS
+    assert result.status is Status.INCONCLUSIVE
+    assert len(result.of_status(PASS)) == 1
     assert [finding.observed for finding in result.of_status(WARNING)] == [
         "only the container was looked at, its content was not"
     ]
+    assert settled_by_a_word(result)
 
 
 def test_a_deleted_version_in_vault_fails(bao: VaultWorld) -> None:

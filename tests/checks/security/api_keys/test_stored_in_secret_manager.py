@@ -371,7 +371,9 @@ def test_without_a_repository_a_clean_workload_is_half_a_proof(cloud: Cloud) -> 
     result = audit_item(ITEM, cloud.environment(), environ=cloud.environ)
 
     assert result.status is Status.INCONCLUSIVE
-    assert "no repository is declared" in result.of_status(WARNING)[0].observed
+    assert [finding.subject for finding in result.of_status(PASS)] == ["orders:1/web/QUUB_API_KEY"]
+    assert "no repository is declared" in result.reason
+    assert "`repositories:`" in result.next_step
 
 
 @pytest.mark.proof("fail")
