@@ -2,7 +2,7 @@
 
 Pass          Keycloak revokes a refresh token at its first use, and sessions, offline ones too, end within `max_lifetime_days`; every app client of Cognito that may refresh rotates with a grace of at most `max_grace_s` and ends in that time; tried on the test client, the second use of a refresh token is refused and takes the newer one with it
 Fail          a public client refreshes without rotation; the grace or the whole life is longer, or has no end; tried, the second use is accepted, or the newer token outlives it; code switches rotation off
-Inconclusive  no identity provider with an admin client or test client is declared, no account has a user pool with a client, or no client may refresh; what code says alone proves nothing of the issuer. Where there is no refresh grant at all, declare the item not applicable
+Inconclusive  no identity provider is declared and no account has a user pool with a client, or no client may refresh; or, whatever else passes, a provider is declared without an admin client or test client that could tell: attest that it rotates, or gives no refresh tokens; what code says alone proves nothing of the issuer. Where there is no refresh grant at all, declare the item not applicable
 Error         the provider refused, or answered with something else; a setting cannot be read; the check had too little time for the wait between two uses
 Needs         Keycloak: an admin client with `view-realm` and `view-clients` of `realm-management`; Cognito: `cognito-idp:ListUserPools`, `ListUserPoolClients`, `DescribeUserPoolClient`; for the trial a test client that is given refresh tokens, and `--allow-active`, with `--check-timeout` above `max_grace_s` where a reuse is accepted at first
 Source        the guide, Authentication; RFC 9700, sections 2.2.2 and 4.14.2: public clients rotate or are sender-constrained, a confidential client is bound by its own authentication; OWASP ASVS v5.0.0-10.4.5, -10.4.8
@@ -91,6 +91,21 @@ def keycloak(subject: IdentityProvider, identity: Identity, wanted: RotationPara
     """One finding on rotation, and one on the life of sessions and of offline sessions each."""
     if subject.type == "keycloak" and subject.admin_client_id:
         yield from judge_realm(identity.realm(subject), wanted)
+
+
+@check("Every declared issuer has something that tells of its refresh tokens", each=IdentityProvider)
+def untold(subject: IdentityProvider) -> Finding | None:
+    """Undecided without an admin client of Keycloak and a test client; nothing otherwise."""
+    has_admin = subject.type == "keycloak" and subject.admin_client_id
+    if subject.type == "github" or has_admin or subject.test_client:
+        return None
+    return Finding.undecided(
+        subject=subject.name,
+        observed="does not tell of its refresh tokens",
+        expected="refresh tokens that work once, and end",
+        message=f"{subject.name}: OpenID Connect tells nothing of refresh tokens; declare a test client that is given "
+        "them and run with --allow-active, or attest that it rotates them or gives none",
+    )
 
 
 @check(

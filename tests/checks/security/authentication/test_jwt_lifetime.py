@@ -14,12 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quub_audit.checks.security.authentication import jwt_lifetime as item
-from quub_audit.checks.security.authentication.jwt_lifetime import LifetimeParameters
+from quub_audit.checks.security.authentication.jwt_lifetime import LifetimeParameters, untold
 from quub_audit.connectors.base import Ledger
 from quub_audit.connectors.repository import RepositoryConnector
 from quub_audit.facts.identity import Realm, Token, Tokens
 from quub_audit.facts.seal import Redactor, Sealer
-from quub_audit.model.environment import Environment
+from quub_audit.model.environment import Environment, IdentityProvider
+from quub_audit.model.environment import TestClient as ProbeClient
 from quub_audit.model.finding import Finding
 from quub_audit.model.status import FindingStatus, Grade, Status
 from quub_audit.sdk import Repository
@@ -397,6 +398,40 @@ def test_an_environment_without_an_identity_provider_or_a_user_pool_is_inconclus
     result = audit_item(ITEM, environment(aws=(cloud.account(),)), environ=cloud.environ)
 
     assert result.status is Status.INCONCLUSIVE
+
+
+def test_a_pool_in_time_hides_no_provider_that_nothing_tells_of(cloud: Cloud) -> None:
+    cognito = cloud.client("cognito-idp")
+    pool = cognito.create_user_pool(PoolName="customers")["UserPool"]["Id"]
+    cognito.create_user_pool_client(UserPoolId=pool, ClientName="app")
+    login = IdentityProvider(name="login", type="oidc", issuer="https://login.test")
+    aws = (cloud.account(),)
+
+    result = audit_item(ITEM, environment(login, aws=aws), environ=cloud.environ)
+
+    assert result.status is Status.INCONCLUSIVE
+    assert len(result.of_status(FindingStatus.PASS)) == 1
+    assert "login" in result.reason
+    assert "access_token of login" in result.next_step
+
+
+@pytest.mark.parametrize(
+    ("given", "is_undecided"),
+    [
+        ({"type": "oidc"}, True),
+        ({"type": "keycloak"}, True),
+        ({"type": "keycloak", "admin_client_id": "audit"}, False),
+        ({"type": "oidc", "admin_client_id": "audit"}, True),
+        ({"type": "oidc", "id_token": "x"}, False),
+        ({"type": "oidc", "access_token": "x"}, False),
+        ({"type": "oidc", "test_client": ProbeClient(client_id="t")}, False),
+        ({"type": "github"}, False),
+    ],
+)
+def test_a_provider_with_nothing_that_could_tell_is_undecided(given: dict[str, Any], is_undecided: bool) -> None:
+    found = untold(IdentityProvider(name="login", **given), WANTED)
+
+    assert (isinstance(found, Finding) and found.is_undecided) == is_undecided
 
 
 def test_a_user_pool_without_clients_is_inconclusive(cloud: Cloud) -> None:

@@ -18,6 +18,7 @@ from quub_audit.model.finding import Finding
 from quub_audit.model.status import FindingStatus, Grade, Status
 from quub_audit.sdk import Repository
 from quub_audit.testing import audit_item
+from tests.checks.security.attested import settled_by_a_word
 from tests.worlds.cloud import Cloud
 from tests.worlds.keycloak import Keycloak, KeycloakRealm
 from tests.worlds.oidc import missing_tools, openid_provider
@@ -385,6 +386,20 @@ def test_app_clients_of_a_user_pool_are_judged_each(cloud: Cloud) -> None:
     assert result.status is Status.FAIL
     judged = {finding.subject.partition(" ")[0]: finding.status.value for finding in result.findings}
     assert judged == {"app": "pass", "old": "fail", "web": "pass"}
+
+
+def test_a_pool_that_rotates_hides_no_provider_that_nothing_tells_of(cloud: Cloud) -> None:
+    cognito = cloud.client("cognito-idp")
+    pool = cognito.create_user_pool(PoolName="customers")["UserPool"]["Id"]
+    cognito.create_user_pool_client(UserPoolId=pool, ClientName="app", ExplicitAuthFlows=SRP, **ROTATES)
+    login = IdentityProvider(name="login", type="oidc", issuer="https://login.test", access_token="given")
+
+    result = audit_item(ITEM, environment(login, aws=(cloud.account(),)), environ=cloud.environ)
+
+    assert result.status is Status.INCONCLUSIVE
+    assert len(result.of_status(FindingStatus.PASS)) == 1
+    assert "login" in result.reason
+    assert settled_by_a_word(result)
 
 
 def test_a_cloud_that_refuses_is_an_error_that_names_the_permission(cloud: Cloud) -> None:
