@@ -2,7 +2,7 @@
 
 Pass          each snapshot, automated backup, recovery point and dump of the last `retention_days` is encrypted with a key that works, no snapshot and no bucket of dumps is public, and each database has a backup; where `require_cmk` is set, the keys are the customer's and rotate
 Fail          one is not encrypted; its key is disabled, about to be deleted, gone, or open to any account; a snapshot of any age is public; a bucket of dumps is public or encrypts nothing by default; a key is AWS's own, or does not rotate, where a customer's key is demanded
-Inconclusive  no backup was found, or a declared prefix holds no dump
+Inconclusive  no backup was found; or, whatever else passes, a declared prefix holds no dump
 Error         a listing, a backup or a key could not be looked at; a database without any backup; a declared bucket that does not exist; an answer that does not say whether the backup is encrypted
 Needs         `rds:DescribeDBSnapshots`, `DescribeDBSnapshotAttributes`, `DescribeDBClusterSnapshots`, `DescribeDBClusterSnapshotAttributes`, `DescribeDBInstanceAutomatedBackups`, `DescribeDBClusterAutomatedBackups`, `DescribeDBInstances`, `DescribeDBClusters`, `redshift:DescribeClusterSnapshots`, `ec2:DescribeSnapshots`, `GetSnapshotBlockPublicAccessState`, `elasticache:DescribeSnapshots`, `DescribeReplicationGroups`, `DescribeCacheClusters`, `DescribeServerlessCacheSnapshots`, `backup:ListBackupVaults`, `ListRecoveryPointsByBackupVault`, `kms:DescribeKey`, `GetKeyPolicy`, `GetKeyRotationStatus`; for declared buckets `s3:ListBucket`, `GetObject` (headers alone are asked), `GetEncryptionConfiguration`, `GetBucketPolicyStatus`, `GetBucketPublicAccessBlock`, `GetBucketAcl`, `GetBucketObjectLockConfiguration`
 Source        the guide, Data Protection; PCI DSS 4.0.1, 3.5 and 9.4.1; OWASP ASVS v5.0.0-14.2.4; AWS Well-Architected, SEC 8 and REL 9
@@ -494,6 +494,13 @@ def backup_bucket(
         *judge_lock(str(subject), lock.get("ObjectLockConfiguration") or {}),
     ]
     yield from (each for each in findings if listed or each.status is not FindingStatus.PASS)
+    if not listed:
+        yield Finding.undecided(
+            subject=str(subject),
+            observed="holds no dump",
+            expected="dumps that are encrypted",
+            message=f"{subject} is declared for dumps and holds none; correct the prefix, or audit again after a dump",
+        )
 
 
 # Answers

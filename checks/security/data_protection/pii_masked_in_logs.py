@@ -2,7 +2,7 @@
 
 Pass          in `min_events` events or more of at least `coverage_percent` of the log groups (or of the files), spread over the last `window_h` hours, nothing of `kinds` stands in clear
 Fail          an event holds a payment card, an IBAN, a national id, a token, a key or a password; e-mail addresses or phone numbers stand in more than `max_email_rate` of the events; code hands personal data to Sentry, or prints whole request bodies
-Inconclusive  no logs are declared; too few events were written to tell; nothing but masking policies or code was seen
+Inconclusive  no logs are declared; nothing but masking policies or code was seen; or, whatever other logs are, too few events of a declared source were written to tell
 Error         a group or file could not be read; a declared prefix or glob matches nothing
 Needs         `logs:DescribeLogGroups`, `logs:FilterLogEvents`, `logs:GetDataProtectionPolicy`, `logs:DescribeAccountPolicies`, `logs:DescribeSubscriptionFilters`, never `logs:Unmask`; or the files
 Source        OWASP ASVS v5.0.0-16.2.5 and 14.2.1; PCI DSS 4.0, 3.3 and 3.4.1; GDPR, articles 5 and 32; ISO/IEC 7812 (Luhn), ISO 7064 (mod 97)
@@ -41,6 +41,7 @@ from quub_audit.sdk import (
 )
 
 CLEAN = "no personal data and no secret in clear"
+MORE_EVENTS = "audit again when more was logged, widen `window_h`, or lower `min_events` to what is usual there"
 FEW_FORMS = 2
 """A group whose events have no more forms shows little of what the service writes."""
 
@@ -229,7 +230,7 @@ def judge_sample(subject: str, sample: LogSample, wanted: LogParameters) -> Iter
 
 
 def judge_coverage(subject: str, samples: Sequence[LogSample], wanted: LogParameters) -> Iterator[Finding]:
-    """A pass when enough groups have enough events and none holds anything; a warning when there are too few to tell.
+    """A pass when enough groups have enough events and none holds anything; undecided when there are too few to tell.
 
     Nothing where one holds something: that group has failed. Raises ValueError for no sample.
     """
@@ -242,10 +243,11 @@ def judge_coverage(subject: str, samples: Sequence[LogSample], wanted: LogParame
     observed = f"{told} of {len(samples)} groups with {wanted.min_events} events or more, {events} events in all"
     if told * 100 < wanted.coverage_percent * len(samples):
         quiet = cut(f"{each.source} ({each.events})" for each in samples if each.events < wanted.min_events)
-        yield Finding.warning(
+        yield Finding.undecided(
             subject=subject,
             observed=f"{observed}; too few events in {quiet}",
             expected=f"{wanted.coverage_percent} % of the groups",
+            next_step=MORE_EVENTS,
         )
         return
     alike = [each.source for each in samples if each.events >= wanted.min_events and each.forms <= FEW_FORMS]
@@ -266,8 +268,11 @@ def judge_files(subject: str, samples: Sequence[LogSample], wanted: LogParameter
         return
     events = sum(sample.events for sample in samples)
     if events < wanted.min_events:
-        yield Finding.warning(
-            subject=subject, observed=f"{events} lines, too few to tell", expected=f"{wanted.min_events} lines or more"
+        yield Finding.undecided(
+            subject=subject,
+            observed=f"{events} lines, too few to tell",
+            expected=f"{wanted.min_events} lines or more",
+            next_step=MORE_EVENTS,
         )
         return
     yield Finding.of(True, subject=subject, observed=f"{CLEAN} in {events} lines", expected=CLEAN)

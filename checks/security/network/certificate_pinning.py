@@ -158,7 +158,7 @@ def chain(
         host, port = parts.hostname or "", parts.port or 443
         is_api = host == urlsplit(subject.api_url).hostname
         if not any(len(pin.digest) == 32 for pin in pins):
-            yield Finding.warning(
+            yield Finding.undecided(
                 subject=url,
                 observed="the pins stand in no code of the repositories",
                 expected=MATCHES,

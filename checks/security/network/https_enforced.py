@@ -2,7 +2,7 @@
 
 Pass          at every address of every endpoint, plain HTTP is refused, answered with 403 or 426 or, for browsers, redirected for good to HTTPS on the same host; HTTPS answers there; internet-facing listeners and CloudFront distributions let no plain HTTP through
 Fail          plain HTTP gets content, a cookie, a request for credentials or a WebSocket, or leads to HTTP or to another host; a browser endpoint has no Strict-Transport-Security, a short one, or one that browsers ignore; a listener forwards plain HTTP; a distribution serves or fetches over it
-Inconclusive  no endpoint is declared, and no account has an internet-facing listener or a distribution
+Inconclusive  no endpoint is declared, and no account has an internet-facing listener or a distribution; or, whatever else passes, an internet-facing listener hands port 80 through to its targets and no declared endpoint names its load balancer
 Error         the name does not resolve; HTTPS gives no answer between 200 and 499; plain HTTP answers just as HTTPS does, with nothing but errors, so that the paths tell nothing
 Needs         a way to ports 80 and 443 of each endpoint; `paths` that answer over HTTPS; `elasticloadbalancing:DescribeLoadBalancers`, `DescribeListeners` and `DescribeRules`, `cloudfront:ListDistributions`
 Source        the guide, Network Security; RFC 6797 (HSTS); RFC 9110, section 15.5.22 (426); OWASP ASVS v5.0.0-3.4.1, -3.7.4, -4.1.2, -4.4.1, -12.2.1
@@ -19,6 +19,7 @@ from quub_audit.sdk import (
     Aws,
     Distribution,
     EndpointAddress,
+    Environment,
     Finding,
     Http,
     HttpAnswer,
@@ -101,12 +102,14 @@ def endpoint(subject: EndpointAddress, http: Http, tls: Tls, wanted: HttpsParame
     each=listeners,
     permissions=["elasticloadbalancing:DescribeRules"],
 )
-def listener(subject: Listener, aws: Aws) -> Iterator[Finding]:
+def listener(subject: Listener, aws: Aws, environment: Environment) -> Iterator[Finding]:
     """Internal load balancers are left out: no public name leads to them."""
     if not subject.balancer.is_public:
         return
     if subject.protocol != "HTTP" or not subject.arn:
-        yield from filter(None, [judge_protocol(subject)])
+        named = {endpoint.load_balancer for endpoint in environment.endpoints}
+        is_tried = bool(named & {subject.balancer.name, subject.balancer.arn} - {""})
+        yield from filter(None, [judge_protocol(subject, is_tried=is_tried)])
         return
     answer = aws.ask("elbv2.DescribeRules", region=subject.balancer.region, ListenerArn=subject.arn)
     default = {"Priority": "default", "IsDefault": True, "Actions": subject.default_actions}
@@ -306,8 +309,11 @@ def read_hsts(value: str) -> Strictness | None:
     )
 
 
-def judge_protocol(subject: Listener) -> Finding | None:
-    """A listener that is not HTTP of the newer generation; None where it carries neither HTTP nor TLS."""
+def judge_protocol(subject: Listener, *, is_tried: bool) -> Finding | None:
+    """A listener that is not HTTP of the newer generation; None where it carries neither HTTP nor TLS.
+
+    `is_tried` where a declared endpoint names its load balancer: plain HTTP is asked there.
+    """
     named, observed = str(subject), f"{subject.protocol}:{subject.port}"
     expected = "HTTPS, or HTTP that only redirects to it"
     if subject.protocol in ("HTTPS", "TLS", "SSL"):
@@ -317,11 +323,17 @@ def judge_protocol(subject: Listener) -> Finding | None:
             False, subject=named, observed=f"{observed} forwards on a classic balancer", expected=expected
         )
     if subject.port == 80 and subject.protocol in ("TCP", "TCP_UDP"):
-        return Finding.warning(
+        tell = Finding.warning if is_tried else Finding.undecided
+        return tell(
             subject=named,
             observed=f"{observed} passes port 80 through to its targets",
             expected=expected,
-            message=f"{named} passes port 80 through; declare the endpoint behind it, so that it is tried",
+            message=f"{named} passes port 80 through; "
+            + (
+                "what its targets answer is tried at the endpoint"
+                if is_tried
+                else f"declare its endpoint with `load_balancer: {subject.balancer.name}`, so that it is tried"
+            ),
         )
     return None
 

@@ -461,6 +461,23 @@ def test_an_account_without_backups_and_an_empty_prefix_are_inconclusive(cloud: 
     assert look(cloud, bucket=bucket).status is Status.INCONCLUSIVE
 
 
+def test_other_backups_hide_no_declared_prefix_without_a_dump(cloud: Cloud) -> None:
+    cloud.client("ec2").create_snapshot(VolumeId=volume(cloud), Description="nightly")
+    bucket = bucket_of_dumps(cloud, "orders/")
+
+    result = look(cloud, bucket=bucket)
+
+    assert result.status is Status.INCONCLUSIVE, result.reason
+    assert len(result.of_status(PASS)) == 1
+    assert "is declared for dumps and holds none" in result.reason
+
+
+def volume(cloud: Cloud) -> str:
+    """An encrypted one."""
+    made = cloud.client("ec2").create_volume(AvailabilityZone=f"{REGION}a", Size=1, Encrypted=True)
+    return str(made["VolumeId"])
+
+
 @pytest.mark.proof("error")
 def test_a_denied_listing_is_one_error_that_names_the_permission(cloud: Cloud) -> None:
     database(cloud, "orders", customer_key(cloud), snapshot="monday")

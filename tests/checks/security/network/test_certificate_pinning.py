@@ -672,6 +672,7 @@ def test_pins_that_stand_in_no_code_are_compared_where_they_are_declared(
 
     assert unknown.status is Status.INCONCLUSIVE
     assert any("stand in no code" in observed for _, observed in told(unknown, WARNING))
+    assert "declare them as `pins`" in unknown.reason
     assert known.status is Status.PASS
 
 

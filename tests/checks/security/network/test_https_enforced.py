@@ -354,22 +354,29 @@ def listening(protocol: str, port: int = 443, *, kind: str = "application", arn:
 
 
 @pytest.mark.parametrize(
-    ("listener", "status"),
+    ("listener", "kind"),
     [
-        (listening("HTTPS"), PASS),
-        (listening("TLS", kind="network"), PASS),
-        (listening("SSL", kind="classic", arn=""), PASS),
-        (listening("HTTP", 80, kind="classic", arn=""), FAIL),
-        (listening("TCP", 80, kind="network"), WARNING),
-        (listening("TCP_UDP", 80, kind="network"), WARNING),
+        (listening("HTTPS"), "pass"),
+        (listening("TLS", kind="network"), "pass"),
+        (listening("SSL", kind="classic", arn=""), "pass"),
+        (listening("HTTP", 80, kind="classic", arn=""), "fail"),
+        (listening("TCP", 80, kind="network"), "undecided"),
+        (listening("TCP_UDP", 80, kind="network"), "undecided"),
         (listening("TCP", 5432, kind="network"), None),
         (listening("UDP", 80, kind="network"), None),
     ],
 )
-def test_listeners_are_judged_by_their_protocol(listener: Listener, status: FindingStatus | None) -> None:
-    finding = judge_protocol(listener)
+def test_listeners_are_judged_by_their_protocol(listener: Listener, kind: str | None) -> None:
+    finding = judge_protocol(listener, is_tried=False)
 
-    assert (finding and finding.status) == status
+    assert (finding and finding.kind) == kind
+
+
+def test_what_a_listener_hands_through_is_told_where_a_declared_endpoint_is_tried() -> None:
+    finding = judge_protocol(listening("TCP", 80, kind="network"), is_tried=True)
+
+    assert finding is not None
+    assert finding.kind == "warning"
 
 
 def rule(*actions: Mapping[str, Any], priority: str = "default", paths: Sequence[str] = ()) -> Mapping[str, Any]:
@@ -853,6 +860,31 @@ def test_one_forwarding_rule_behind_a_redirect_is_a_hole_and_an_acme_challenge_i
     assert [(finding.subject, finding.observed) for finding in result.of_status(FAIL)] == [
         (with_a_hole, "HTTP:8080 rule 1 has the action forward")
     ]
+
+
+def test_a_port_80_that_is_handed_through_waits_for_the_endpoint_behind_it(cloud: Cloud) -> None:
+    with balanced(cloud) as listen:
+        listen("redirect", 8080)
+    elb = cloud.client("elbv2")
+    network = cloud.network()
+    through = elb.create_load_balancer(Name="through", Type="network", Subnets=list(network.private))["LoadBalancers"]
+    target = elb.create_target_group(Name="raw", Protocol="TCP", Port=80, VpcId=network.vpc)["TargetGroups"][0]
+    elb.create_listener(
+        LoadBalancerArn=through[0]["LoadBalancerArn"],
+        Protocol="TCP",
+        Port=80,
+        DefaultActions=[{"Type": "forward", "TargetGroupArn": target["TargetGroupArn"]}],
+    )
+    endpoint = Endpoint(name="api", url="https://api.test", host="api.test", port=443, load_balancer="through")
+    environment = replace(cloud.environment(), quub=None)
+
+    alone = audit_item(ITEM, environment, environ=cloud.environ)
+    declared = replace(environment, endpoints=(endpoint,))
+    tried = audit_item(ITEM, declared, check="listener", environ=cloud.environ)
+
+    assert (alone.status, len(alone.of_status(PASS))) == (Status.INCONCLUSIVE, 1)
+    assert "`load_balancer: through`" in alone.reason
+    assert tried.status is Status.PASS, tried.reason
 
 
 def test_an_internal_listener_is_not_judged(cloud: Cloud) -> None:
