@@ -1,8 +1,8 @@
 """What goes wrong at the other end is tested: refusals, failures, time-outs, broken answers; and no error is swallowed.
 
-Pass          each of `scenarios` has a test that was run and passed, and none that failed; where coverage is declared, `min_handlers_percent` of the lines that handle errors ran
+Pass          each of `scenarios` has a test that was run and passed, and none that failed; where coverage is declared, `min_handlers_percent` of the lines ran that handle errors on critical paths, or anywhere where none is declared
 Fail          a scenario has no test, only tests that were not run, or one that failed; fewer lines of handlers ran, those in no report among them; code of a critical path catches every error and does nothing with it
-Inconclusive  no artifact of unit, integration or end-to-end tests is declared; one is missing, stale, of another commit or empty, or none holds a test; the declared coverage is, or it does not name lines of files that handle errors (Istanbul's summary)
+Inconclusive  no artifact of unit, integration or end-to-end tests is declared; one is missing, stale, of another commit or empty, or none holds a test; the declared coverage is, or it does not name lines of those files (Istanbul's summary)
 Error         results or coverage cannot be read, or CI denies them; the checkout is not there
 Needs         artifacts of purpose `unit-tests`, `integration-tests` or `end-to-end-tests` whose tests say what they are about, by the tag `@scenario:NAME` or by their names (`returns 429`, `times out`), and of purpose `coverage`; a checkout; `testing.critical_paths`
 Source        the guide, Testing; OWASP ASVS 5.0, v5.0.0-16.5.1 to -16.5.3; OWASP Top 10:2025, A10
@@ -13,13 +13,13 @@ Handlers are `catch`, `except` and functions given to `.catch()`, in JavaScript,
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import Field
 
 from quub_audit.checks.testing.integration._results import by_scenario, cases_of, judge_cases, unshown
-from quub_audit.checks.testing.unit._code import Code, CodeParameters, artifacts_about, code_of
+from quub_audit.checks.testing.unit._code import CodeParameters, artifacts_about, code_of, repository_named
 from quub_audit.checks.testing.unit._measured import Measured, Share, measure
 from quub_audit.sdk import (
     Artifacts,
@@ -155,9 +155,24 @@ def coverage(
     if not declared:
         return
     reports = [report for each in declared for report in artifacts.coverage(each, fresh=wanted.fresh)]
-    code = code_of(subject, repositories, wanted.exclude)
-    found = repositories.search(subject, patterns=CATCHES)
-    yield from judge_handled(handled(found.matches, code, measure(reports, code)), subject.name, wanted)
+    critical = critical_files(subject, repositories, environment)
+    # What is declared as critical counts, whatever is excluded elsewhere.
+    code = code_of(subject, repositories, () if critical else wanted.exclude)
+    measured = measure(reports, code)
+    found = repositories.search(subject, patterns=CATCHES).matches
+    name = f"{subject}: handlers{' of critical paths' if critical else ''}"
+    yield from judge_handled(name, handled(found, critical or code.sources.keys(), measured), wanted)
+
+
+def critical_files(repository: Repository, repositories: Repositories, environment: Environment) -> set[str]:
+    """Those of every critical path in the repository. Raises as `Repositories`."""
+    globs = tuple(
+        glob
+        for path in environment.testing.critical_paths
+        if repository_named(path.repository, environment) == repository
+        for glob in path.files
+    )
+    return {file.path for file in repositories.files(repository, globs=globs)} if globs else set()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,13 +186,13 @@ class Handled:
     """Files with handlers of which reports count lines, and do not name them."""
 
 
-def handled(matches: Sequence[Match], code: Code, measured: Measured) -> Handled:
-    """Compare the lines of handlers with those that ran; none of a file that no report speaks of did."""
+def handled(matches: Sequence[Match], files: Collection[str], measured: Measured) -> Handled:
+    """Compare the lines of handlers in `files` with those that ran; none of a file that no report speaks of did."""
     tries = {(match.location.file, match.location.line) for match in matches if match.pattern == "try"}
     by_file: dict[str, dict[Location, set[int]]] = {}
     for match in matches:
         at = match.location
-        if match.pattern == "catch" and at.file in code.sources:
+        if match.pattern == "catch" and at.file in files:
             by_file.setdefault(at.file, {})[at] = set(_lines_of(match, has_try=(at.file, at.line) in tries))
     covered, every, missed, unnamed = 0, 0, list[Location](), list[str]()
     for path, handlers in by_file.items():
@@ -204,11 +219,11 @@ def _lines_of(match: Match, *, has_try: bool) -> Iterator[int]:
         yield first
 
 
-def judge_handled(found: Handled, repository: str, wanted: ErrorParameters) -> Iterator[Finding]:
+def judge_handled(subject: str, found: Handled, wanted: ErrorParameters) -> Iterator[Finding]:
     """A pass where enough ran; nothing where there is no handler."""
     if found.unnamed:
         yield Finding.undecided(
-            subject=repository,
+            subject=subject,
             observed=f"coverage names no lines of {cut(found.unnamed)}, which handle errors",
             next_step="declare a report that names lines: coverage-final.json, LCOV, Cobertura, JaCoCo",
         )
@@ -216,8 +231,8 @@ def judge_handled(found: Handled, repository: str, wanted: ErrorParameters) -> I
         never = f"; never {cut(found.missed)}" if found.missed else ""
         yield Finding.of(
             100 * found.lines.covered >= wanted.min_handlers_percent * found.lines.all,
-            subject=f"{repository}: handlers",
-            observed=f"{found.lines} of the lines of handlers ran{never}",
+            subject=subject,
+            observed=f"{found.lines} of their lines ran{never}",
             expected=f"{wanted.min_handlers_percent:g}% or more",
             location=next(iter(found.missed), None),
         )
@@ -227,14 +242,7 @@ def judge_handled(found: Handled, repository: str, wanted: ErrorParameters) -> I
 def handlers(subject: Repository, repositories: Repositories, environment: Environment) -> Iterator[Finding]:
     """Says only what is wrong: code without such a handler has not been tested yet."""
     found = repositories.search(subject, patterns=HANDLERS)
-    first = environment.repositories[0].name
-    globs = [
-        glob
-        for path in environment.testing.critical_paths
-        if subject.name == (path.repository or first)
-        for glob in path.files
-    ]
-    critical = {file.path for file in repositories.files(subject, globs=tuple(globs))} if globs else set()
+    critical = critical_files(subject, repositories, environment)
     yield from judge_handlers(subject.name, found.matches, critical)
     yield from unread(subject.name, (each for each in found.unreadable if each[0] in critical))
 

@@ -215,6 +215,10 @@ class Seen:
         """Whether requests that nothing answers are errors in a file: by itself, by its package or by one around it."""
         return self._is_told(file, "block", _BLOCKED)
 
+    def is_package_blocked(self, file: str) -> bool:
+        """The same, where any test of the package does it: a test that only names a host need not send anything."""
+        return self.is_blocked(f"{file.rpartition('/')[0]}/")
+
     def records_nothing(self, file: str) -> bool:
         """Whether cassettes are only played in a file."""
         return self._is_told(file, "no recording", _NO_RECORDING)
@@ -370,7 +374,7 @@ def _judge_reach(seen: Seen, hosts: Sequence[str]) -> Iterator[Finding]:
         host = names.search(mention.text) if names and _LITERAL.match(mention.text) else None
         if host is None:
             continue
-        if not seen.is_blocked(mention.location.file) and not _is_answered(mention, seen.matches):
+        if not seen.is_package_blocked(mention.location.file) and not _is_answered(mention, seen.matches):
             yield Finding.of(
                 False,
                 subject=f"{seen.repository}:{mention.location}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -152,7 +153,7 @@ def test_handlers_that_tests_run_pass_and_what_lines_cannot_tell_apart_is_left_o
 
     assert found.status.value == "pass"
     told = {each.subject: each.observed for each in found.findings}
-    assert told["app: handlers"] == "100.0% (6 of 6) of the lines of handlers ran"
+    assert told["app: handlers"] == "100.0% (6 of 6) of their lines ran"
 
 
 @pytest.mark.proof("fail")
@@ -162,10 +163,22 @@ def test_handlers_that_no_test_runs_fail_and_are_named(tmp_path: Path) -> None:
 
     assert found.status.value == "fail"
     assert found.findings[0].observed == (
-        "33.3% (2 of 6) of the lines of handlers ran; never src/place.js:19:5, src/place.js:23:30"
+        "33.3% (2 of 6) of their lines ran; never src/place.js:19:5, src/place.js:23:30"
     )
 
     assert audited(ITEM, target, parameters={"min_handlers_percent": 33}).status.value == "pass"
+
+
+def test_of_declared_critical_paths_the_handlers_count_alone(tmp_path: Path) -> None:
+    python = "def a():\n    try:\n        b()\n    except OSError:\n        c()\n"
+    paths = Testing(critical_paths=(CriticalPath(id="order", files=("src/place.js",)),))
+    target = replace(measured(tmp_path, "all", **{"jobs/a.py": python}), testing=paths)
+
+    found = audited(ITEM, target)
+
+    assert found.status.value == "pass"
+    told = {each.subject: each.observed for each in found.findings}
+    assert told["app: handlers of critical paths"] == "100.0% (6 of 6) of their lines ran"
 
 
 def test_handlers_in_no_report_did_not_run_and_those_of_tests_do_not_count(tmp_path: Path) -> None:
@@ -175,9 +188,7 @@ def test_handlers_in_no_report_did_not_run_and_those_of_tests_do_not_count(tmp_p
     found = audited(ITEM, measured(tmp_path, "all", **more))
 
     told = {each.subject: each.observed for each in found.findings}
-    assert told["app: handlers"] == (
-        "60.0% (6 of 10) of the lines of handlers ran; never jobs/a.py:4:5, src/A.java:3:2"
-    )
+    assert told["app: handlers"] == ("60.0% (6 of 10) of their lines ran; never jobs/a.py:4:5, src/A.java:3:2")
 
 
 def test_coverage_that_names_no_lines_leaves_handlers_undecided(tmp_path: Path) -> None:
@@ -193,7 +204,7 @@ def test_coverage_that_names_no_lines_leaves_handlers_undecided(tmp_path: Path) 
 
     assert (found.status.value, found.reason) == (
         "inconclusive",
-        "app: coverage names no lines of src/place.js, which handle errors",
+        "app: handlers: coverage names no lines of src/place.js, which handle errors",
     )
 
 
