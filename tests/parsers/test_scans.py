@@ -875,13 +875,19 @@ def lines(*values: object) -> tuple[Scan, ...]:
 
 
 def test_trufflehog_tells_rule_place_and_whether_the_credential_works() -> None:
-    (scan,) = lines(trufflehog(), trufflehog(DetectorName="Stripe", Verified=True))
+    (scan,) = read(recorded("trufflehog-3.90.0-verified.jsonl"))
 
-    assert [(f.id, f.level, f.is_verified, f.file, f.line) for f in scan.findings] == [
-        ("AWS", "high", False, "src/app.py", 4),
-        ("Stripe", "critical", True, "src/app.py", 4),
+    assert [(f.id, f.level, f.is_verified, f.confidence, f.file, f.line) for f in scan.findings] == [
+        ("CustomRegex", "high", False, "", "settings.py", 2),
+        ("CustomRegex", "critical", True, "confirmed", "settings.py", 1),
     ]
-    assert scan.findings[0].commit == "c" * 40
+
+
+def test_of_trufflehogs_findings_the_place_alone_is_kept() -> None:
+    (scan,) = lines(trufflehog())
+
+    (finding,) = scan.findings
+    assert (finding.file, finding.line, finding.commit) == ("src/app.py", 4, "c" * 40)
     assert LEAKED not in repr(scan)
     assert "example.com" not in repr(scan)
 
