@@ -2,7 +2,7 @@
 
 Pass          a client, agent or transport that holds connections is made once, by the module, an object or a start-up function, and keeps them alive; a call goes over a pool that the platform shares (fetch, undici, Go, Node from 19 on)
 Fail          a client is made in a function that runs for each call, or in a loop; a call has a connection of its own (`requests.get`, `httpx.get`, `urlopen`); an agent has no `keepAlive`, or `Connection: close` is sent
-Inconclusive  no client and no call is found, or of none it can be told how often it is made or which Node runs it
+Inconclusive  no client and no call is found; of more than `max_untold` of those of a repository it cannot be told how often they are made, or which Node runs them. Fewer are warned of
 Error         the checkout is not there, or a file of it could not be read
 Needs         a checkout of the code; for Node, its version in a Dockerfile, .nvmrc, .node-version or `engines` of package.json
 Source        the guide, API Client; the documentation of each library: Node's http.Agent, requests' sessions, httpx's and aiohttp's clients, Go's http.Transport, OkHttp
@@ -19,6 +19,7 @@ from pydantic import Field
 from quub_audit.checks.performance.api_client._calls import ONCE, Call, Code, Site, look, made_per_call
 from quub_audit.checks.performance.api_client._limits import options_of
 from quub_audit.checks.performance.api_client._source import SPREAD, number, pairs
+from quub_audit.checks.performance.api_client._untold import tolerated
 from quub_audit.sdk import Finding, Parameters, Repositories, Repository, check, unread
 
 POOLED: Final = "is made once and keeps its connections"
@@ -37,6 +38,9 @@ class PoolingParameters(Parameters):
     max_sockets: int = Field(default=500, ge=1)
     """Connections to one host that a pool with a limit should allow at most; more are warned of. House rule."""
 
+    max_untold: float = Field(default=0.2, ge=0, le=1)
+    """Ratio of the clients and calls of a repository that the code may not tell enough of, 0 to 1. House rule."""
+
     once: str = ONCE
     """Regular expression for functions that run once in a process or an object."""
 
@@ -48,7 +52,7 @@ def code(subject: Repository, repositories: Repositories, wanted: PoolingParamet
     runs_node = any(site.language in ("javascript", "typescript", "tsx") for site in _sites(found))
     files = repositories.files(subject, globs=NODE_FILES) if runs_node else ()
     texts = [(file.path, repositories.read(subject, file.path).text) for file in files if file.size_bytes < 200_000]
-    yield from judge(found, node_release(texts), wanted)
+    yield from tolerated(judge(found, node_release(texts), wanted), wanted.max_untold)
     yield from unread(subject.name, found.unreadable)
 
 
@@ -177,7 +181,8 @@ def _judge_node(code: Code, call: Call, node: int | None, wanted: PoolingParamet
     if SPREAD in options or any(each.written.endswith("Agent") or "Agent" in each.text for each in code.settings):
         return _untold(code, site, "may be given an agent from elsewhere")
     if node is None:
-        return _untold(code, site, "goes over the global agent of an untold release of Node")
+        mend = "name the release of Node in .nvmrc, or in the Dockerfile"
+        return _untold(code, site, "goes over the global agent of an untold release of Node", mend)
     return _finding(
         code,
         site,
@@ -203,10 +208,13 @@ def _finding(code: Code, site: Site, holds: bool, observed: str, remedy: str) ->
     )
 
 
-def _untold(code: Code, site: Site, observed: str) -> Finding:
-    return Finding.warning(
+def _untold(
+    code: Code, site: Site, observed: str, mend: str = "make one client for the process where the code tells"
+) -> Finding:
+    return Finding.undecided(
         subject=_subject(code, site),
         observed=f"{site.shown}: {observed}",
         expected=POOLED,
         location=site.location,
+        next_step=f"{mend}, or raise `max_untold` where callers make it",
     )

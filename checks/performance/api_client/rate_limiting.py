@@ -2,7 +2,7 @@
 
 Pass          a limiter of outgoing requests is used whose counter all replicas share, or whose rate times `replicas` stays within `quota_per_s`; a limiter of incoming requests counts in a shared store; each method or route of a stage of API Gateway has a limit below `max_incoming_per_s`, by the stage or by a usage plan without whose key nobody gets in
 Fail          requests are sent and no limiter is found; a limiter is made and never used; its rate times `replicas` is above `quota_per_s`; incoming requests are counted by each process for itself while there are `replicas`; methods or routes of a stage of API Gateway have none but the quota of the account
-Inconclusive  no request is sent and no limiter or stage is found; a limiter of each process with no `quota_per_s` to compare with; one that limits how many run at a time (p-limit), not how many are sent
+Inconclusive  no request is sent and no limiter or stage is found; a limiter of each process with no `quota_per_s` to compare with, or no rate that the code tells; nothing in a repository but one that limits how many run at a time (p-limit), not how many are sent
 Error         the checkout is not there, or a file of it could not be read; AWS refused to tell of its APIs
 Needs         a checkout of the code; `replicas` and `quota_per_s` as they are in production; `apigateway:GET` where an AWS account is declared
 Source        the guide, API Client; RFC 6585, section 4; OWASP ASVS 5.0, 2.4.1; OWASP API Security Top 10 2023, API4; https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-request-throttling.html
@@ -123,8 +123,9 @@ def judge_stage(
 
 def judge(code: Code, found: Sequence[Limiter], wanted: RateParameters) -> Iterator[Finding]:
     """A finding for each limiter; a fail where requests are sent and none of them limits what goes out."""
+    has_rate = any(limiter.direction == "outgoing" and limiter.limits_rate for limiter in found)
     for limiter in found:
-        yield judge_limiter(code.repository, limiter, wanted)
+        yield judge_limiter(code.repository, limiter, wanted, has_rate=has_rate)
     sending = [call.site for call in code.calls] or [site for site in code.clients if site.language == "java"]
     if sending and not any(limiter.direction == "outgoing" for limiter in found):
         first = sending[0]
@@ -143,8 +144,11 @@ def _places(count: int) -> str:
     return "1 place sends" if count == 1 else f"{count} places send"
 
 
-def judge_limiter(repository: str, limiter: Limiter, wanted: RateParameters) -> Finding:
-    """A pass for a limit that holds for all replicas, a fail for one that does not, else a warning."""
+def judge_limiter(repository: str, limiter: Limiter, wanted: RateParameters, *, has_rate: bool) -> Finding:
+    """A pass for a limit that holds for all replicas, a fail for one that does not, else undecided.
+
+    One of how many requests run at a time is a warning where `has_rate`: another limiter keeps a rate beside it.
+    """
     site = limiter.site
     subject = f"{repository}:{site.location}"
     holds, observed = (
@@ -157,9 +161,17 @@ def judge_limiter(repository: str, limiter: Limiter, wanted: RateParameters) -> 
     )
     if not limiter.is_used:
         holds, observed = False, "is made and never used"
-    if holds is None:
+    if holds is None and has_rate and not limiter.limits_rate:
         return Finding.warning(
             subject=subject, observed=f"{site.shown}: {observed}", expected=expected, location=site.location
+        )
+    if holds is None:
+        return Finding.undecided(
+            subject=subject,
+            observed=f"{site.shown}: {observed}",
+            expected=expected,
+            location=site.location,
+            next_step="set `quota_per_s` and `replicas` as in production, and the rate where the limiter is made",
         )
     return Finding.of(
         holds,

@@ -2,7 +2,7 @@
 
 Pass          a policy of retries, of a library or written by hand beside the calls, ends after `max_attempts`, waits longer each time, with jitter, and repeats no more than `statuses` and no bare POST or PATCH
 Fail          requests are sent and nothing repeats them; a policy has no end or too many attempts, waits the same time or not at all, has no jitter, repeats other statuses, or repeats POST or PATCH without an idempotency key
-Inconclusive  no request is found in the code; what a policy does comes from elsewhere, which is warned of. Whether each call goes through the policy is not followed
+Inconclusive  no request is found in the code; what a policy does comes from elsewhere, for more than `max_untold` of the policies of a repository; it sends again in a way that was not understood. Whether each call goes through the policy is not followed
 Error         the checkout is not there, or a file of it could not be read
 Needs         a checkout of the code
 Source        the guide, API Client; OWASP ASVS 5.0, 13.1.3; AWS Well-Architected REL05; RFC 9110, sections 9.2.2 (idempotent methods) and 10.2.3 (Retry-After)
@@ -34,6 +34,7 @@ from quub_audit.checks.performance.api_client._calls import (
 )
 from quub_audit.checks.performance.api_client._limits import options_of
 from quub_audit.checks.performance.api_client._source import Names, chained, enclosed, keywords, number, pairs, split
+from quub_audit.checks.performance.api_client._untold import tolerated
 from quub_audit.sdk import Finding, Location, Match, Parameters, Pattern, Repositories, Repository, check, unread
 
 
@@ -48,6 +49,9 @@ class RetryParameters(Parameters):
 
     statuses: tuple[int, ...] = (408, 425, 429, 500, 502, 503, 504)
     """Statuses after which a request may be sent again."""
+
+    max_untold: float = Field(default=0.2, ge=0, le=1)
+    """Ratio of the policies of a repository that the code may not tell enough of, 0 to 1. House rule."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +79,8 @@ def code(subject: Repository, repositories: Repositories, wanted: RetryParameter
     repeating = list(policies(subject, repositories, found))
     hints = () if repeating else repositories.search(subject, patterns=(*_HINTS, *_loops())).matches
     named = [hint for hint in hints if hint.pattern == "hint" or _is_retry(hint.text)]
-    yield from judge(found, repeating, wanted, hint=named[0].location if named else None)
+    judged = judge(found, repeating, wanted, hint=named[0].location if named else None)
+    yield from tolerated(judged, wanted.max_untold)
     sound = [policy for policy in repeating if judge_policy(subject.name, policy, wanted).status.value == "pass"]
     reads_header = bool(sound and repositories.search(subject, patterns=_RETRY_AFTER).matches)
     yield from judge_retry_after(subject.name, sound, reads_header=reads_header)
@@ -87,17 +92,18 @@ def judge(
 ) -> Iterator[Finding]:
     """A finding for each policy; a fail where requests are sent without any; nothing where none are sent.
 
-    `hint` is a place that is about sending again and was not understood: with it, the fail is a warning.
+    `hint` is a place that is about sending again and was not understood: with it, the fail is undecided.
     """
     for policy in found:
         yield judge_policy(code.repository, policy, wanted)
     sending = [call.site for call in code.calls] or [site for site in code.clients if site.language == "java"]
     if sending and not found and hint is not None:
-        yield Finding.warning(
+        yield Finding.undecided(
             subject=f"{code.repository}:{hint}",
             observed="sends again in a way that the code does not tell",
             expected=_expected(wanted),
             location=hint,
+            next_step="send requests through a policy of a library that is known, or accept this one by a waiver",
         )
     elif sending and not found:
         first = sending[0]
@@ -117,7 +123,7 @@ def _places(count: int) -> str:
 
 
 def judge_policy(repository: str, policy: Policy, wanted: RetryParameters) -> Finding:
-    """A fail for the first fault, a warning for what is not told, else a pass."""
+    """A fail for the first fault, undecided for what is not told, else a pass."""
     subject = f"{repository}:{policy.location}"
     fault = _fault(policy, wanted)
     if fault:
@@ -130,11 +136,12 @@ def judge_policy(repository: str, policy: Policy, wanted: RetryParameters) -> Fi
             location=policy.location,
         )
     if policy.attempts is None or policy.grows is None or (wanted.jitter and policy.is_jittered is None):
-        return Finding.warning(
+        return Finding.undecided(
             subject=subject,
             observed=f"{policy.shown}: how often or after which pauses it repeats is not told by the code",
             expected=_expected(wanted),
             location=policy.location,
+            next_step="state attempts and pauses where the policy is made, or raise `max_untold` if callers set them",
         )
     return Finding.of(
         True,

@@ -43,8 +43,8 @@ def sample_service(folder: Path, *, healthy: bool = True) -> Path:
 
 
 def told(result: ItemResult) -> list[tuple[str, str]]:
-    """Status and place of each finding, in order."""
+    """Kind and place of each finding, in order."""
     return [
-        (finding.status.value, f"{finding.location.file}:{finding.location.line}" if finding.location else "")
+        (finding.kind, f"{finding.location.file}:{finding.location.line}" if finding.location else "")
         for finding in result.findings
     ]

@@ -130,12 +130,12 @@ def test_the_release_of_node_is_read_from_what_runs(texts: list[tuple[str, str]]
     assert node_release(texts) == release
 
 
-def test_a_client_that_a_function_returns_is_told_not_judged(tmp_path: Path) -> None:
+def test_a_client_that_a_function_returns_is_undecided(tmp_path: Path) -> None:
     app = committed(tmp_path, {"a.py": HTTPX + "def make():\n    return httpx.Client()\n"})
 
     result = audit("connection-pooling", app)
 
-    assert told(result) == [("warning", "a.py:3")]
+    assert told(result) == [("undecided", "a.py:3")]
     assert result.status is Status.INCONCLUSIVE
 
 

@@ -68,7 +68,7 @@ def test_the_rate_of_each_replica_is_compared_with_the_quota(tmp_path: Path, nam
     assert [finding.status for finding in within.findings] == [PASS], within.findings
     assert f"{rate} requests a second by each of 3 replicas" in within.findings[0].observed
     assert above.status is Status.FAIL
-    assert (untold.status, [status for status, _ in told(untold)]) == (Status.INCONCLUSIVE, ["warning"])
+    assert (untold.status, [status for status, _ in told(untold)]) == (Status.INCONCLUSIVE, ["undecided"])
 
 
 @pytest.mark.parametrize(
@@ -80,8 +80,8 @@ def test_the_rate_of_each_replica_is_compared_with_the_quota(tmp_path: Path, nam
             "pass",
         ),
         ("a.ts", BOTTLENECK + "const q = new Bottleneck({ minTime: 100 });", "fail"),
-        ("a.ts", BOTTLENECK + "const q = new Bottleneck({ maxConcurrent: 5 });\nq.schedule(run);", "warning"),
-        ("a.ts", 'import pLimit from "p-limit";\nconst limit = pLimit(5);\nlimit(run);', "warning"),
+        ("a.ts", BOTTLENECK + "const q = new Bottleneck({ maxConcurrent: 5 });\nq.schedule(run);", "undecided"),
+        ("a.ts", 'import pLimit from "p-limit";\nconst limit = pLimit(5);\nlimit(run);', "undecided"),
         ("a.go", GO + "var bucket = rate.NewLimiter(10, 5)", "fail"),
         ("a.ts", EXPRESS + "app.use(rateLimit({ windowMs: 60_000, limit: 100 }));", "fail"),
         ("a.ts", EXPRESS + "app.use(rateLimit({ limit: 100, store: new RedisStore({ sendCommand }) }));", "pass"),
@@ -127,6 +127,15 @@ def test_one_replica_needs_no_shared_store(tmp_path: Path) -> None:
     assert audit("rate-limiting", app, replicas=1).status is Status.PASS
 
 
+def test_a_limit_of_how_many_run_at_a_time_beside_a_rate_is_warned_of(tmp_path: Path) -> None:
+    shared = "const q = new Bottleneck({ minTime: 100, datastore: 'ioredis' });\nq.schedule(run);\n"
+    few = 'import pLimit from "p-limit";\nconst limit = pLimit(5);\nlimit(run);\n'
+
+    result = audit("rate-limiting", committed(tmp_path, {"a.ts": BOTTLENECK + shared, "b.ts": few}))
+
+    assert (result.status, sorted(kind for kind, _ in told(result))) == (Status.PASS, ["pass", "warning"])
+
+
 @given(rate=st.floats(min_value=0.1, max_value=1000), replicas=st.integers(1, 50), quota=st.floats(0.1, 10_000))
 def test_a_limiter_passes_exactly_when_all_replicas_stay_within_the_quota(
     rate: float, replicas: int, quota: float
@@ -140,7 +149,7 @@ def test_a_limiter_passes_exactly_when_all_replicas_stay_within_the_quota(
     )
     limiter = Limiter(site=site, library="bottleneck", direction="outgoing", rate_per_s=rate)
 
-    status = judge_limiter("app", limiter, RateParameters(replicas=replicas, quota_per_s=quota)).status
+    status = judge_limiter("app", limiter, RateParameters(replicas=replicas, quota_per_s=quota), has_rate=True).status
 
     assert status is (FindingStatus.PASS if rate * replicas <= quota else FAIL)
 

@@ -229,10 +229,10 @@ def test_every_fault_of_a_policy_fails_with_its_place(
         ("a.ts", AXIOS_RETRY + "axiosRetry(axios, { retries: 2, retryDelay: pauses.quub });"),
     ],
 )
-def test_what_a_policy_takes_from_elsewhere_is_warned_of(tmp_path: Path, name: str, code: str) -> None:
+def test_what_a_policy_takes_from_elsewhere_is_undecided(tmp_path: Path, name: str, code: str) -> None:
     result = audit("retries", committed(tmp_path, {name: code + "\n"}))
 
-    assert [status for status, _ in told(result)] == ["warning"]
+    assert [kind for kind, _ in told(result)] == ["undecided"]
     assert result.status is Status.INCONCLUSIVE
 
 
@@ -259,10 +259,10 @@ def test_a_pause_that_another_function_works_out_is_read_there(tmp_path: Path) -
         "def f():\n    for attempt in range(3):\n        requests.get(url)\n        time.sleep(settings.pause)",
     ],
 )
-def test_what_repeats_in_a_way_that_was_not_understood_is_warned_of(tmp_path: Path, code: str) -> None:
+def test_what_repeats_in_a_way_that_was_not_understood_is_undecided(tmp_path: Path, code: str) -> None:
     result = audit("retries", committed(tmp_path, {"a.py": REQUESTS + code + "\n"}))
 
-    assert [status for status, _ in told(result)] == ["warning"]
+    assert [kind for kind, _ in told(result)] == ["undecided"]
 
 
 def test_a_loop_that_keeps_a_connection_is_no_policy(tmp_path: Path) -> None:

@@ -251,13 +251,38 @@ UNTOLD = [
 
 
 @pytest.mark.parametrize(("name", "code"), UNTOLD)
-def test_a_limit_that_comes_from_elsewhere_is_warned_of_and_leaves_the_item_inconclusive(
-    tmp_path: Path, name: str, code: str
-) -> None:
+def test_a_limit_that_comes_from_elsewhere_is_undecided(tmp_path: Path, name: str, code: str) -> None:
     result = audit("timeouts", committed(tmp_path, {f"src/{name}": code + "\n"}))
 
-    assert [status for status, _ in told(result)] == ["warning"]
+    assert [kind for kind, _ in told(result)] == ["undecided"]
     assert result.status is Status.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("told_calls", "kind", "status"),
+    [(3, "undecided", Status.INCONCLUSIVE), (4, "warning", Status.PASS)],
+)
+def test_one_call_of_many_that_is_not_told_is_warned_of_and_one_of_few_holds_back(
+    tmp_path: Path, told_calls: int, kind: str, status: Status
+) -> None:
+    lines = [*["requests.get(url, timeout=5)"] * told_calls, "def f(**more):", "    requests.get(url, **more)"]
+
+    result = audit("timeouts", committed(tmp_path, {"a.py": REQUESTS + "\n".join(lines) + "\n"}))
+
+    assert sorted(told(result))[-1][0] == kind
+    assert result.status is status
+
+
+def test_a_repository_of_which_nothing_is_told_holds_back_the_pass_of_another(tmp_path: Path) -> None:
+    sound = committed(tmp_path, {"a.py": REQUESTS + "requests.get(url, timeout=5)\n"}).rename(tmp_path / "sound")
+    code = REQUESTS + "def f(**more):\n    return requests.get(url, **more)\n"
+    untold = committed(tmp_path, {"a.py": code})
+
+    held, raised = (audit("timeouts", sound, untold, max_untold=share) for share in (0.2, 1))
+
+    assert (held.status, len(held.of_status(PASS))) == (Status.INCONCLUSIVE, 1)
+    assert "max_untold" in held.next_step
+    assert raised.status is Status.PASS
 
 
 SILENT = [
