@@ -58,6 +58,9 @@ BURST_AT_ONCE = 8
 MAX_BURST_BODY = 64 * 1024
 """What `burst` may send, and take of each answer."""
 
+WHEN_AGAIN = ("retry-after", "ratelimit", "ratelimit-reset", "x-ratelimit-reset", "x-rate-limit-reset")
+"""Headers that say when requests are let through again: RFC 9110, the IETF's draft of RateLimit fields, and habit."""
+
 MAX_HEADERS = 256
 MAX_BODY_CHARACTERS = 1024 * 1024
 MAX_CODINGS = 2
@@ -301,7 +304,9 @@ class HttpConnector:
             url=f"{peer.origin}{shown_path(path)}",
             seconds=round(time.monotonic() - began, 3),
             statuses={**dict(sorted(statuses.items())), **({"0": unanswered} if unanswered else {})},
-            with_retry_after=sum(each.status == 429 and bool(each.header("retry-after")) for each in answered),
+            with_retry_after=sum(
+                each.status == 429 and any(each.header(name) for name in WHEN_AGAIN) for each in answered
+            ),
         )
 
     # How a server is asked

@@ -65,4 +65,4 @@ class Burst:
     statuses: Mapping[str, int]
     """Answers by status; `0` for none."""
     with_retry_after: int
-    """Of those with status 429."""
+    """Of those with status 429; by `RateLimit` fields too."""

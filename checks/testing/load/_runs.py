@@ -135,6 +135,11 @@ def strangers(run: LoadRun, environment: Environment) -> tuple[str, ...]:
     )
 
 
+def unsaid(run: LoadRun) -> str:
+    """What a pass has to admit of a format that names no hosts."""
+    return "" if run.targets else " (it does not say where to)"
+
+
 def named(artifact: Artifact, run: LoadRun) -> str:
     """A run as findings name it: the artifact, and the last part of the file's path."""
     return f"{artifact}: {run.origin.file.rpartition('/')[2]}"

@@ -38,6 +38,7 @@ from quub_audit.checks.testing.load._runs import (
     runs_of,
     strangers,
     stretches,
+    unsaid,
 )
 from quub_audit.sdk import (
     Artifact,
@@ -295,6 +296,7 @@ def _faults_of_run(
         _, _, stretch, faults = best
         how = "held for" if run.slices else "on average of"
         seen = f"{stretch.rate:.4g} requests a second {how} {stretch.seconds:.0f} s, {stretch.error_share:.2%} failed"
+        seen += unsaid(run)
     if foreign := strangers(run, environment):
         faults = [*faults, f"requests went to {', '.join(foreign[:5])}, which is not declared"]
     if run.dropped and faults:

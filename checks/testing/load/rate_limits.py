@@ -8,7 +8,7 @@ Needs         an artifact of purpose `rate-limits` that counts answers by status
 Source        RFC 6585, section 4; RFC 9110, section 10.2.3; OWASP API Security Top 10 2023, API4
 
 Most generators keep neither headers nor keys. Counters that the test itself keeps (k6, Artillery) say the rest: `rate_limited_with_retry_after`, how many answers 429 had Retry-After; `other_key_answered` and `other_key_limited`, what requests with another key got while the first one was refused; `answered_after_window` and `limited_after_window`, what requests got a tenth of a window after it had ended. What none of them says is warned of.
-A refusal with 403, as firewalls give it, is no 429. A burst goes to production only with `probe_production`, and is sent without a key.
+A refusal with 403, as firewalls give it, is no 429. A burst goes to production only with `probe_production`, and is sent without a key; of its answers `RateLimit` fields count as well as Retry-After. Where a CDN is declared before the endpoint it passes nothing, without `connect_to`.
 """  # noqa: E501  each line is a paragraph of the page
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def burst(subject: Endpoint, http: Http, environment: Environment, wanted: Limit
     if not wanted.probe_path or not is_allowed or subject.is_websocket or subject.audience != "api":
         return None
     sent = http.burst(subject, wanted.probe_path, requests=wanted.probe_requests)
-    return judge_burst(str(subject), sent, environment.traffic.rate_limit_rps, wanted)
+    return judge_burst(subject, sent, environment.traffic.rate_limit_rps, wanted)
 
 
 def judge_refused(subject: str, limited: int, counts: Mapping[str, float] | None) -> Finding | None:
@@ -115,23 +115,29 @@ def judge_refused(subject: str, limited: int, counts: Mapping[str, float] | None
     )
 
 
-def judge_burst(subject: str, sent: Burst, limit: float | None, wanted: LimitParameters) -> Finding:
-    """A warning where nothing was refused and the burst may have stayed below the limit."""
+def judge_burst(endpoint: Endpoint, sent: Burst, limit: float | None, wanted: LimitParameters) -> Finding:
+    """A warning where nothing was refused and the burst may have stayed below the limit, or a CDN may have refused."""
     requests = sum(sent.statuses.values())
     limited = sent.statuses.get(LIMITED, 0)
-    rate = requests / sent.seconds if sent.seconds else 0.0
+    rate = requests / max(sent.seconds, 0.001)
     observed = f"{limited} of {requests} requests in {sent.seconds:g} s got 429"
     expected = "429 with Retry-After, and no 5xx"
     broken = sum(times for code, times in sent.statuses.items() if code[0] == "5")
     if not limited and not broken and (limit is None or rate <= limit * (1 + wanted.tolerance)):
-        return Finding.warning(subject=subject, observed=f"{observed}, at {rate:.4g} a second", expected=expected)
+        return Finding.warning(subject=str(endpoint), observed=f"{observed}, at {rate:.4g} a second", expected=expected)
     faults = [
         "" if limited else f"none of {requests} requests in {sent.seconds:g} s got 429",
         f"{broken} of {requests} requests got 5xx" if broken else "",
-        "no answer 429 had Retry-After" if limited and not sent.with_retry_after else "",
+        "no answer 429 said when to come back" if limited and not sent.with_retry_after else "",
     ]
     found = [fault for fault in faults if fault]
-    return Finding.of(not found, subject=subject, observed=listed(found, observed), expected=expected)
+    if not found and endpoint.cdn and not endpoint.connect_to:
+        return Finding.warning(
+            subject=str(endpoint),
+            observed=f"{observed}, and {endpoint.cdn} before it may have refused them",
+            expected="a burst at the service itself: `connect_to` of the endpoint",
+        )
+    return Finding.of(not found, subject=str(endpoint), observed=listed(found, observed), expected=expected)
 
 
 def judge(

@@ -21,21 +21,28 @@ def active(ledger: Ledger, redactor: Redactor) -> HttpConnector:
 
 def test_answers_are_counted_by_status_and_none_is_tried_again(active: HttpConnector, names: Names) -> None:
     numbers = itertools.count()
-    said = (answer(200), answer(429, "", ("Retry-After", "1")), answer(429), answer(503), b"")
+    said = (
+        answer(200),
+        answer(429, "", ("Retry-After", "1")),
+        answer(429),
+        answer(429, "", ("RateLimit", '"p";r=0;t=1')),
+        answer(503),
+        b"",
+    )
 
     def script(visit: Visit) -> None:
         visit.socket.sendall(said[next(numbers) % len(said)])
 
     with serve(script, tls=names.context("api.shop.test")) as server:
         endpoint = endpoint_at(server, server)
-        burst = active.burst(endpoint, "/orders?page=2", requests=25)
-        again = active.burst(endpoint, "/orders?page=2", requests=25)
+        burst = active.burst(endpoint, "/orders?page=2", requests=30)
+        again = active.burst(endpoint, "/orders?page=2", requests=30)
 
-    assert burst.statuses == {"0": 5, "200": 5, "429": 10, "503": 5}
-    assert burst.with_retry_after == 5
+    assert burst.statuses == {"0": 5, "200": 5, "429": 15, "503": 5}
+    assert burst.with_retry_after == 10
     assert burst.url.startswith("https://api.shop.test/orders")
     assert again is burst
-    assert len(server.heads) == 25
+    assert len(server.heads) == 30
     assert decode(encode(burst)) == burst
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -23,6 +23,7 @@ from tests.worlds.web import Names, Server, Visit, answer, closed_port, endpoint
 ITEM = "testing.load.rate-limits"
 LIMITS = artifact("rate-limits")
 HOST = "https://orders.example.com:8443"
+API = Endpoint(name="api", url=HOST, host="orders.example.com", port=8443)
 
 
 def target(*files: str, limit: float | None = 20) -> Environment:
@@ -136,8 +137,7 @@ def test_answers_429_that_the_service_did_not_give_show_nothing_of_it(
             for name, value in (("RequestCount", 60.0), ("HTTPCode_Target_4XX_Count", refused))
         ]
         cloud.client("cloudwatch").put_metric_data(Namespace="AWS/ApplicationELB", MetricData=counted)
-    host = urlsplit(HOST)
-    api = Endpoint(name="api", url=HOST, host=host.hostname or "", port=host.port or 443, load_balancer="orders")
+    api = replace(API, load_balancer="orders")
     known = environment(artifact("rate-limits", tmp_path / "limits.jtl"), endpoints=(api,), aws=(cloud.account(),))
 
     found = audited(ITEM, known, environ=cloud.environ)
@@ -165,7 +165,7 @@ def test_a_burst_is_judged_by_its_answers(
 ) -> None:
     sent = Burst(url="https://a.example/", seconds=1.0, statuses=statuses, with_retry_after=retry_after)
 
-    assert judge_burst("api", sent, limit, LimitParameters()).status.value == status
+    assert judge_burst(API, sent, limit, LimitParameters()).status.value == status
 
 
 @pytest.fixture
@@ -202,6 +202,18 @@ def test_a_burst_is_sent_where_it_may_be_and_no_longer_than_it_may(
 
     assert len(server.heads) == sent
     assert found.status.value == ("pass" if sent else "inconclusive")
+
+
+def test_a_burst_that_a_cdn_may_have_refused_passes_nothing() -> None:
+    sent = Burst(url="https://a.example/", seconds=1.0, statuses={"200": 20, "429": 40}, with_retry_after=40)
+    fronted = replace(API, cdn="Acme")
+
+    kinds = [
+        judge_burst(each, sent, 20, LimitParameters()).kind
+        for each in (fronted, replace(fronted, connect_to="10.0.0.1:443"))
+    ]
+
+    assert kinds == ["warning", "pass"]
 
 
 @pytest.mark.proof("error")

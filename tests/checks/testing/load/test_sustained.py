@@ -46,7 +46,7 @@ def test_a_day_without_gap_and_drift_passes_with_its_chart(tmp_path: Path) -> No
     found = soaked(write_jtl(tmp_path / "soak.jtl", 24.1))
 
     assert found.status.value == "pass"
-    assert found.findings[0].observed == "24.1 h at 0.2 requests a second, no drift"
+    assert found.findings[0].observed == "24.1 h at 0.2 requests a second (it does not say where to), no drift"
     chart = found.findings[0].chart
     assert chart is not None
     assert len(chart.points) == 48
