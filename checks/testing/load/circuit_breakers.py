@@ -8,7 +8,7 @@ Needs         an artifact of purpose `chaos`: Chaos Toolkit's journal with a pro
 Source        OWASP ASVS 5.0, v5.0.0-16.5.2; AWS Well-Architected, REL 5 and REL 12
 
 Chaos Toolkit says `completed` and not deviated when the steady state never held and nothing was done: such a journal shows nothing. Outlier detection of a mesh (Istio's DestinationRule, Envoy's clusters) in the checkout counts as code that breaks circuits. The circuit breaker of ECS deployments is another thing, which guards releases: where it is off, that is warned of.
-Metrics are asked where the experiment did not watch the breaker itself: of resilience4j `when_open` is `resilience4j_circuitbreaker_state{name="quub",state="open"} == 1`, of opossum `increase(circuit{name="quub",event="open"}[1m]) > 0`. Between two scrapes half-open may go by unseen; then they show nothing. With them experiments of AWS FIS count as well, those in which the breaker was seen open; their steady state is the alarm of a stop condition.
+Metrics are asked where the experiment did not watch the breaker itself: of resilience4j `when_open` is `resilience4j_circuitbreaker_state{name="quub",state="open"} == 1`; opossum's exporter counts events alone, so that the service has to keep such a gauge itself. Between two scrapes half-open may go by unseen; then they show nothing. With them experiments of AWS FIS count as well, those in which the breaker was seen open; their steady state is the alarm of a stop condition, and one without is warned of.
 """  # noqa: E501  each line is a paragraph of the page
 
 from __future__ import annotations
@@ -128,6 +128,9 @@ MOST_EXPERIMENTS = 50
 STEP_S = 5
 """Between two looks at metrics; more where the time is long."""
 
+STILL_S = 60
+"""Before the end of the time that is looked at: a breaker that was open then was not closed again."""
+
 
 @check("An experiment shows the breaker open and close", each=CHAOS)
 def experiment(
@@ -155,14 +158,15 @@ def fault_injection(
     since = clock.now() - timedelta(days=wanted.max_age_days)
     listed_ones = aws.ask("fis.ListExperiments", region=subject).get("experiments", ())
     recent = sorted((each for each in listed_ones if each["creationTime"] >= since), key=_created, reverse=True)
-    seen = []
     for summary in recent[:MOST_EXPERIMENTS]:
         told = aws.ask("fis.GetExperiment", region=subject, id=summary["id"])["experiment"]
         each = watched(read_fis(told), prometheus, environment.prometheus, wanted)
-        if any(state == "open" for state, _ in each.breaker_states):
-            seen.append(each)
-    if seen:
-        yield from judge(str(subject), seen, wanted)
+        if not any(state == "open" for state, _ in each.breaker_states):
+            continue
+        if missing := missing_in(each):
+            yield Finding.warning(subject=f"{subject}: {each.title}", observed=missing)
+        else:
+            yield from judge(str(subject), [each], wanted)
 
 
 def _created(summary: Mapping[str, Any]) -> datetime:
@@ -228,10 +232,11 @@ def watched(
                 continue
             return replace(experiment, breaker_states=_states(("closed", closed_s)))
         half_s, last_half_s = (look(pick, wanted.when_half_open, opened_s) for pick in ("min", "max"))
-        closed_s = look("min", wanted.when_closed, max(last_s, last_half_s or 0) + STEP_S)
-        if closed_s is None:
+        last_s = max(last_s, last_half_s or last_s)
+        closed_s = look("min", wanted.when_closed, last_s + STEP_S)
+        if closed_s is None and until_s - last_s < STILL_S:
             return replace(experiment, breaker_states=_states(("open", opened_s)))
-        if half_s is not None:
+        if closed_s is not None and half_s is not None:
             # While the fault lasts, each half-open has to end in open again.
             half_s = min(max(half_s, ended_s), closed_s)
             states = _states(("open", opened_s), ("half-open", half_s), ("closed", closed_s))

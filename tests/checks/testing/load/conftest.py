@@ -63,6 +63,7 @@ def _breakers() -> Iterator[Series]:
         "sound": shut,
         "late": {**shut, "open": [(45, 125)]},
         "stuck": {"open": [(10, 999)], "half_open": [], "closed": []},
+        "lost": {"open": [(10, 100)], "half_open": [], "closed": []},
         "idle": {"closed": [(0, 999)], "open": [], "half_open": []},
         "blinking": {"closed": [(130, 999)], "open": [(10, 130)], "half_open": []},
     }

@@ -220,6 +220,7 @@ def unwatched(folder: Path, duration_s: float = 120) -> Path:
         ("late", "fail", "the breaker was seen open 4"),
         ("stuck", "fail", "the breaker did not close again by way of half-open (open)"),
         ("idle", "fail", "the breaker never opened (closed)"),
+        ("lost", "inconclusive", "nobody watched the breaker"),
         ("blinking", "inconclusive", "nobody watched the breaker"),
         ("unknown", "inconclusive", "nobody watched the breaker"),
     ],
