@@ -17,6 +17,7 @@ from quub_audit.sdk import (
     Environment,
     Freshness,
     Parameters,
+    Pattern,
     Purpose,
     Repositories,
     Repository,
@@ -100,7 +101,12 @@ class Code:
 
     def package_of(self, path: str) -> str:
         """The folder of the package that a file belongs to."""
-        return next((each for each in self.packages if path.startswith(f"{each}/")), "")
+        return package_of(path, self.packages)
+
+
+def package_of(path: str, packages: Sequence[str]) -> str:
+    """The first of `packages`, the longest path first, that a file is in; `` is the root."""
+    return next((each for each in packages if path.startswith(f"{each}/")), "")
 
 
 def code_of(repository: Repository, repositories: Repositories, exclude: tuple[str, ...]) -> Code:
@@ -195,6 +201,17 @@ def _beside(folder: str, report: str) -> int:
     steps = folder.strip("/").split("/") if folder else []
     shared = [at for at in range(len(steps), 0, -1) if f"/{'/'.join(steps[:at])}/" in f"/{report}"]
     return max(shared, default=0)
+
+
+LEFT_OUT = Pattern(
+    name="left out",
+    languages=("javascript", "typescript", "tsx", "python"),
+    rule=r"""
+kind: comment
+regex: "(istanbul|c8|v8) ignore|pragma: no (cover|branch)"
+""",
+)
+"""Comments that keep code out of coverage."""
 
 
 def lines_unseen(code: Code, paths: Sequence[str], repositories: Repositories) -> dict[str, int]:

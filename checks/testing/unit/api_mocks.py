@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from quub_audit.checks.testing.unit._code import MANIFESTS
+from quub_audit.checks.testing.unit._code import MANIFESTS, package_of
 from quub_audit.sdk import (
     Clock,
     Environment,
@@ -228,11 +228,8 @@ class Seen:
         for match in self.matches:
             other = match.location.file
             if match.pattern == pattern and (other == file or not (_TEST.search(file) and _TEST.search(other))):
-                scopes.append(self._package_of(other))
+                scopes.append(package_of(other, self.packages))
         return any(not scope or f"{file}/".startswith(f"{scope}/") for scope in scopes)
-
-    def _package_of(self, file: str) -> str:
-        return next((each for each in self.packages if file.startswith(f"{each}/")), "")
 
 
 @check("Unit tests answer in place of Quub", each=Repository)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pydantic import Field
 
 from quub_audit.checks.testing.unit._code import (
+    LEFT_OUT,
     Code,
     CodeParameters,
     artifacts_about,
@@ -29,7 +30,6 @@ from quub_audit.sdk import (
     Environment,
     Finding,
     Grade,
-    Pattern,
     Repositories,
     Repository,
     Search,
@@ -37,16 +37,6 @@ from quub_audit.sdk import (
     cut,
     unread,
 )
-
-LEFT_OUT = Pattern(
-    name="left out",
-    languages=("javascript", "typescript", "tsx", "python"),
-    rule=r"""
-kind: comment
-regex: "(istanbul|c8|v8) ignore|pragma: no (cover|branch)"
-""",
-)
-"""Comments that keep code out of coverage."""
 
 
 class CoverageParameters(CodeParameters):
@@ -78,7 +68,11 @@ def code(
     found = [report for each in declared for report in artifacts.coverage(each, fresh=wanted.fresh)]
     own = code_of(subject, repositories, wanted.exclude)
     measured = measure(found, own)
-    unseen = lines_unseen(own, sorted(own.sources.keys() - measured.files.keys()), repositories)
+    left_out = repositories.search(subject, patterns=(LEFT_OUT,))
+    hidden = {match.location.file for match in left_out.matches}
+    # A comment may keep a whole file out: the report then speaks of a file without lines.
+    spoken_of = {path for path, file in measured.files.items() if file.lines or path not in hidden}
+    unseen = lines_unseen(own, sorted(own.sources.keys() - spoken_of), repositories)
     cases = unit_tests_of(subject, environment, artifacts, wanted.fresh) if found else None
     seen = Seen(
         code=own,
@@ -88,7 +82,6 @@ def code(
     )
     yield from judge(seen, wanted)
     if found:
-        left_out = repositories.search(subject, patterns=(LEFT_OUT,))
         yield from comments(seen, left_out)
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pydantic import Field
 
 from quub_audit.checks.testing.unit._code import (
+    LEFT_OUT,
     Code,
     CodeParameters,
     artifacts_about,
@@ -65,7 +66,7 @@ class Seen:
     measured: Measured | None
     """None where no coverage is declared."""
     unseen: Mapping[str, int]
-    """Lines by path of its files that no report speaks of, none without any."""
+    """Lines by path of its files that no report speaks of, or that comments keep out of them; none without any."""
     cases: Sequence[TestCase] | None
     """None where no unit tests are declared."""
     mutants: Mutants
@@ -138,7 +139,10 @@ def look(
     declared = artifacts_about(repository, "coverage", environment)
     found = [report for each in declared for report in artifacts.coverage(each, fresh=wanted.fresh)]
     measured = measure(found, code) if declared else None
-    unseen = lines_unseen(code, sorted(paths - measured.files.keys()), repositories) if measured else {}
+    left_out = repositories.search(repository, patterns=(LEFT_OUT,)).matches
+    hidden = {match.location.file for match in left_out}
+    spoken_of = {path for path, file in measured.files.items() if file.lines or path not in hidden} if measured else ()
+    unseen = lines_unseen(code, sorted(paths.difference(spoken_of)), repositories) if measured else {}
     mutation = [
         report
         for each in artifacts_about(repository, "mutation", environment)
@@ -218,7 +222,7 @@ def _judge_files(seen: Seen, measured: Measured, wanted: PathParameters) -> Iter
     for path in seen.paths:
         file = measured.files.get(path)
         name, location = f"{seen.name}: {path}", Location(file=path)
-        if file is None and path in seen.unseen:
+        if path in seen.unseen:
             told = f"in no report, so none of about {seen.unseen[path]} lines ran"
             yield Finding.of(False, subject=name, observed=told, expected=expected, location=location)
         elif file is None or not file.lines:

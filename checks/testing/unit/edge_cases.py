@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from quub_audit.checks.testing.unit._code import CodeParameters, repository_named
+from quub_audit.checks.testing.unit._code import CodeParameters, package_of, repository_named
 from quub_audit.checks.testing.unit._measured import Share, branches_of, lines_of
 from quub_audit.checks.testing.unit.critical_paths import Seen, judge_mutants, look, no_code, undeclared
 from quub_audit.sdk import (
@@ -104,7 +104,8 @@ def path(
     seen = look(subject, artifacts, repositories, environment, wanted)
     if seen is not None:
         tests = _property_tests(subject, repositories, environment)
-        yield from judge(Edges(path=seen, with_properties=frozenset(covered_by(seen.paths, tests))), wanted)
+        covered = frozenset(covered_by(seen.paths, tests, seen.code.packages))
+        yield from judge(Edges(path=seen, with_properties=covered), wanted)
 
 
 def _property_tests(path: CriticalPath, repositories: Repositories, environment: Environment) -> Mapping[str, str]:
@@ -116,8 +117,11 @@ def _property_tests(path: CriticalPath, repositories: Repositories, environment:
     return {file: repositories.read(repository, file).text for file in sorted({m.location.file for m in found.matches})}
 
 
-def covered_by(paths: Iterable[str], tests: Mapping[str, str]) -> Iterator[str]:
-    """Those of `paths` that a property test imports, or, in Go and Java, stands beside or names."""
+def covered_by(paths: Iterable[str], tests: Mapping[str, str], packages: Sequence[str] = ("",)) -> Iterator[str]:
+    """Those of `paths` that a property test imports, or, in Go and Java, stands beside or names.
+
+    A test is about its own package and those below it: another one may have a module of the same name.
+    """
     for path in paths:
         folder, _, name = path.rpartition("/")
         stem = name.partition(".")[0]
@@ -125,6 +129,9 @@ def covered_by(paths: Iterable[str], tests: Mapping[str, str]) -> Iterator[str]:
             stem = folder.rpartition("/")[2]
         imports = re.compile(rf"^.*\b(?:import|from|require|use)\b.*\b{re.escape(stem)}\b", re.MULTILINE)
         for test, text in tests.items():
+            package = package_of(test, packages)
+            if package and not path.startswith(f"{package}/"):
+                continue
             if path.endswith(".go"):
                 is_about = test.rpartition("/")[0] == folder
             elif path.endswith((".java", ".kt")):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from quub_audit.checks.testing.integration._results import by_scenario, judge_ca
 from quub_audit.checks.testing.integration.error_scenarios import SCENARIOS
 from quub_audit.model.environment import CriticalPath, Environment, Testing
 from quub_audit.model.status import FindingStatus, Grade
-from tests.checks.testing.integration.results import artifact, audited, case, environment
+from tests.checks.testing.integration.results import AT, artifact, audited, case, environment
+from tests.parsers.sources import DATA
 from tests.worlds.checkout import Checkout
 
 ITEM = "testing.integration.error-scenarios"
@@ -143,8 +144,17 @@ def measured(folder: Path, run: str, *others: Any, **sources: str) -> Environmen
     """The service whose handlers nyc measured, beside results of tests about every scenario."""
     made = Checkout(folder / "app").init()
     made.write({"src/place.js": HANDLERS} | sources)
-    coverage = artifact(f"nyc-17.1.0-handlers-{run}.json", purpose="coverage")
+    coverage = artifact(
+        dated(folder / f"{run}.json", (DATA / f"nyc-17.1.0-handlers-{run}.json").read_text()), purpose="coverage"
+    )
     return environment(artifact(ERRORS), coverage, *others, repositories=(made.target,))
+
+
+def dated(file: Path, text: str) -> str:
+    """Write what does not say itself when it was made."""
+    file.write_text(text)
+    os.utime(file, (AT.timestamp(), AT.timestamp()))
+    return str(file)
 
 
 @pytest.mark.proof("pass")
@@ -192,15 +202,14 @@ def test_handlers_in_no_report_did_not_run_and_those_of_tests_do_not_count(tmp_p
 
 
 def test_coverage_that_names_no_lines_leaves_handlers_undecided(tmp_path: Path) -> None:
-    summary = tmp_path / "coverage-summary.json"
     counts = '{"total":9,"covered":9,"skipped":0,"pct":100}'
     parts = f'{{"lines":{counts},"statements":{counts},"functions":{counts},"branches":{counts}}}'
-    summary.write_text(f'{{"total":{parts},"/srv/app/src/place.js":{parts}}}')
+    summary = dated(tmp_path / "summary.json", f'{{"total":{parts},"/srv/app/src/place.js":{parts}}}')
     made = Checkout(tmp_path / "app").init()
     made.write({"src/place.js": HANDLERS})
-    target = environment(artifact(ERRORS), artifact(str(summary), purpose="coverage"), repositories=(made.target,))
+    target = environment(artifact(ERRORS), artifact(summary, purpose="coverage"), repositories=(made.target,))
 
-    found = audited(ITEM, target, at=datetime.now(UTC))
+    found = audited(ITEM, target)
 
     assert (found.status.value, found.reason) == (
         "inconclusive",

@@ -133,13 +133,17 @@ def run(count: int, outcome: Any = "passed", seconds: float | None = 0.1, **more
     [
         pytest.param(run(5), "pass", "5 tests passed against api-sandbox.quub.fi", id="enough"),
         pytest.param(run(4), "fail", "4 tests were run", id="too-few"),
+        pytest.param(run(4) * 3, "fail", "4 tests were run", id="the-same-three-times"),
         pytest.param(run(9) + run(1, "skipped"), "pass", "9 tests passed", id="a-tenth-skipped"),
         pytest.param(run(8) + run(1, "skipped"), "fail", "1 of 9 tests were skipped", id="more-than-a-tenth"),
         pytest.param(run(9) + run(1, "error"), "fail", "1 of 10 tests failed", id="error"),
         pytest.param(run(9, seconds=0.0001), "fail", "a test takes 0.1 ms, less than a network does", id="too-fast"),
         pytest.param(run(9, seconds=None), "undecided", "do not say how long they took", id="no-durations"),
         pytest.param(
-            [case("t", duration_s=1.0)] * 9, "undecided", "9 tests passed, no property names the sandbox", id="no-host"
+            [case(f"t{n}", duration_s=1.0) for n in range(9)],
+            "undecided",
+            "9 tests passed, no property names the sandbox",
+            id="no-host",
         ),
         pytest.param(
             [*run(4), *(case(f"t{n}", duration_s=1.0) for n in range(5))],

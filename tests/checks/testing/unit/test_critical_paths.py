@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from quub_audit.checks.testing.unit._measured import Mutants, mutants_of
 from quub_audit.checks.testing.unit.critical_paths import PathParameters, Seen, judge, judge_suite
 from quub_audit.model.environment import CriticalPath, Environment, Testing
 from quub_audit.sdk import Coverage, FileMutants, MutationReport, Origin, TestCase
-from tests.checks.testing.integration.results import artifact, audited, case, environment
+from tests.checks.testing.integration.results import AT, artifact, audited, case, environment
 from tests.checks.testing.unit.orders import SOURCES, code, file, measured, orders, report, write
 
 ITEM = "testing.unit.critical-paths"
@@ -190,6 +192,38 @@ def test_what_keeps_several_paths_from_an_answer_is_told_once(tmp_path: Path) ->
     assert [(each.kind, each.subject, each.observed) for each in found.findings] == [
         ("undecided", "orders", "no artifact with its unit tests is declared")
     ]
+
+
+HIDDEN = {
+    "src/place.ts": "/* istanbul ignore file */\n" + "export const place = (o: Order) => send(o);\n" * 60,
+    "src/settings.ts": "export default { retries: 3, pause: 200 };\n",
+    "src/fee.ts": "export const fee = 1;\n",
+}
+
+
+@pytest.mark.proof("fail")
+@pytest.mark.parametrize("item", [ITEM, "testing.unit.coverage"])
+def test_a_file_that_a_comment_keeps_out_of_coverage_did_not_run_and_one_without_lines_need_not(
+    tmp_path: Path, item: str
+) -> None:
+    maps = {"statementMap": {}, "s": {}, "branchMap": {}, "b": {}, "fnMap": {}, "f": {}}
+    place = {"start": {"line": 1, "column": 0}, "end": {"line": 1, "column": 9}}
+    ran = maps | {"statementMap": {"0": place}, "s": {"0": 1}, "b": {"0": [1]}, "branchMap": {"0": {}}}
+    final = tmp_path / "coverage-final.json"
+    final.write_text(json.dumps({f"/srv/{path}": ran if path == "src/fee.ts" else maps for path in HIDDEN}))
+    os.utime(final, (AT.timestamp(), AT.timestamp()))
+    target = environment(
+        artifact(str(final), purpose="coverage"),
+        artifact("pytest-9.2.0-passed.xml", purpose="unit-tests"),
+        repositories=(write(tmp_path / "app", HIDDEN),),
+        testing=Testing(critical_paths=(CriticalPath(id="all", files=("src/**",)),)),
+    )
+
+    found = audited(item, target, parameters={} if item == ITEM else {"min_lines": 1})
+
+    assert found.status.value == "fail"
+    assert "about 60 lines" in found.findings[0].observed
+    assert "settings" not in repr([each.observed for each in found.findings if each.status.value == "fail"])
 
 
 @pytest.mark.proof("fail")

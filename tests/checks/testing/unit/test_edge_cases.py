@@ -167,6 +167,12 @@ def test_a_property_test_is_about_the_modules_that_it_imports_or_stands_beside(
     assert list(covered_by((path,), {test: text})) == ([path] if is_about else [])
 
 
+def test_a_property_test_is_about_no_module_of_another_package() -> None:
+    tests = {"a/test/money.test.ts": "import { fee } from '../src/money';"}
+
+    assert list(covered_by(("a/src/money.ts", "b/src/money.ts"), tests, ("a", "b", ""))) == ["a/src/money.ts"]
+
+
 def test_property_tests_of_four_languages_are_found_and_other_tests_are_not(tmp_path: Path) -> None:
     properties = {
         "tests/a.test.ts": "test('a', () => fc.assert(fc.property(fc.nat(), ok)));",
