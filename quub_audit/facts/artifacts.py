@@ -228,6 +228,8 @@ class Scan:
     statements: tuple[Statement, ...] = ()
     unread: tuple[str, ...] = ()
     """What the scanner itself says that it could not look at, in words."""
+    shows_search: bool = True
+    """False where the report would be the same if the scanner had been told to look for something else."""
     database_at: datetime | None = None
     """How new its knowledge is."""
     is_authenticated: bool | None = None

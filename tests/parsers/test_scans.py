@@ -682,6 +682,11 @@ def test_trivys_level_is_by_the_cvss_that_it_goes_by(fields: dict[str, Any], lev
     assert finding.level == level
 
 
+def test_trivy_shows_that_it_looked_for_vulnerabilities_only_where_it_found_one() -> None:
+    assert only(trivy(lock_file(vulnerability()))).shows_search
+    assert not only(trivy(lock_file())).shows_search
+
+
 def test_trivy_that_recognised_nothing_shows_nothing() -> None:
     assert only(trivy()).volume == 0
 

@@ -82,6 +82,13 @@ def scan(
             continue
         where = f"{subject.name}: {each.origin.file} ({each.origin.tool})"
         yield from complete(where, each)
+        if each.volume and not each.shows_search:
+            yield Finding.warning(
+                subject=where,
+                observed="names no vulnerability, and does not say that it looked for any",
+                expected="a scanner that was told to look for vulnerabilities, of every level",
+                message=f"{where} would look the same without `vuln` among --scanners; make sure that it was there",
+            )
         if each.volume:
             yield from known_since(where, each.database_at, wanted, clock)
             looked_at = f"{each.volume} {each.volume_of}"

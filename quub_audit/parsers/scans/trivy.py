@@ -111,6 +111,8 @@ def _packages(report: Json, metadata: Json, results: Sequence[Json], origin: Ori
         ecosystems=tuple(sorted({ECOSYSTEMS.get(text_of(r.get("Type")), text_of(r.get("Type"))) for r in results})),
         findings=each_once(findings),
         unread=tuple(_unread(metadata, results, source)) if is_image else (),
+        # `--scanners secret` lists packages too, and `--scanners` stands nowhere.
+        shows_search=bool(findings),
     )
 
 

@@ -333,7 +333,11 @@ def test_a_scan_of_the_digest_in_the_pipeline_is_enough_where_ecr_says_nothing(c
     path = tmp_path / "trivy.json"
     path.write_text(json.dumps(report))
 
-    assert of_images(cloud, artifacts=(artifact(str(path)),)).status.value == "pass"
+    item = of_images(cloud, artifacts=(artifact(str(path)),))
+
+    assert item.status.value == "pass"
+    (warning,) = item.warnings
+    assert "would look the same without `vuln` among --scanners" in warning.message
 
 
 @pytest.mark.usefixtures("lasting_tasks")
