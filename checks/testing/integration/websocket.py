@@ -133,7 +133,7 @@ def idle_timeout(subject: Front, aws: Aws, wanted: WebSocketParameters) -> Findi
         idle_s > wanted.heartbeat_s,
         subject=str(subject),
         observed=f"ends a connection that is idle for {idle_s} s",
-        expected=f"more than {wanted.heartbeat_s:g} s, after which a heartbeat comes",
+        expected=f"more than {wanted.heartbeat_s:g} s, after which a heartbeat comes (`heartbeat_s` in the checklist)",
     )
 
 

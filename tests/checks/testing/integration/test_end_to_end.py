@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,14 +77,17 @@ def test_no_flow_and_no_fresh_result_are_inconclusive(target: Environment) -> No
     assert audited(ITEM, target).status.value == "inconclusive"
 
 
-def test_results_without_a_test_are_inconclusive(tmp_path: Path) -> None:
+def test_results_without_a_test_are_told_once_and_hold_back_the_pass_of_others(tmp_path: Path) -> None:
     empty = tmp_path / "junit.xml"
     empty.write_text('<testsuites><testsuite timestamp="2026-11-25T10:00:00"/></testsuites>')
-    files = artifact(str(empty), purpose="end-to-end-tests")
+    nothing = artifact(str(empty), purpose="end-to-end-tests", name="nothing")
+    good = flows("passed", "deposit", "order")
 
-    found = audited(ITEM, environment(files, testing=Testing(flows=(Flow(id="deposit"),))))
+    for artifacts, passes in (((nothing,), 0), ((*good.artifacts, nothing), 2)):
+        found = audited(ITEM, replace(good, artifacts=artifacts))
 
-    assert found.status.value == "inconclusive"
+        assert (found.status.value, found.reason) == ("inconclusive", "nothing: its results hold no test")
+        assert [each.kind for each in found.findings] == ["undecided", *["pass"] * passes]
 
 
 @pytest.mark.proof("error")
@@ -92,9 +96,10 @@ def test_results_that_cannot_be_read_are_an_error(tmp_path: Path) -> None:
     broken.write_text('{"config": {"rootDir": "/srv/app"}, "suites": [')
     files = artifact(str(broken), purpose="end-to-end-tests")
 
-    found = audited(ITEM, environment(files, testing=Testing(flows=(Flow(id="deposit"),))))
+    found = audited(ITEM, replace(flows("passed", "deposit", "order"), artifacts=(files,)))
 
     assert found.status.value == "error"
+    assert [each.subject for each in found.findings] == ["end-to-end-tests"], "once, however many flows rest on it"
 
 
 FLAKY = [case(f"f{n}", is_flaky=True) for n in range(1)]

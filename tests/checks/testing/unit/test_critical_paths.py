@@ -206,7 +206,7 @@ HIDDEN = {
 def test_a_file_that_a_comment_keeps_out_of_coverage_did_not_run_and_one_without_lines_need_not(
     tmp_path: Path, item: str
 ) -> None:
-    maps = {"statementMap": {}, "s": {}, "branchMap": {}, "b": {}, "fnMap": {}, "f": {}}
+    maps: dict[str, Any] = {"statementMap": {}, "s": {}, "branchMap": {}, "b": {}, "fnMap": {}, "f": {}}
     place = {"start": {"line": 1, "column": 0}, "end": {"line": 1, "column": 9}}
     ran = maps | {"statementMap": {"0": place}, "s": {"0": 1}, "b": {"0": [1]}, "branchMap": {"0": {}}}
     final = tmp_path / "coverage-final.json"
