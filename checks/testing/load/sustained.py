@@ -71,7 +71,7 @@ class SustainedParameters(LoadParameters):
     hours: float = Field(default=24, gt=0)
     """Hours. The guide, Testing: 24 and more."""
 
-    max_gap_s: float = Field(default=60, ge=0)
+    max_gap_s: float = Field(default=300, ge=0)
     """Seconds without a sample: while a service hangs, many generators wait. House rule."""
 
     min_share: float = Field(default=0.8, ge=0)
