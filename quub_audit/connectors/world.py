@@ -35,7 +35,6 @@ from quub_audit.facts.asking import (
 from quub_audit.facts.seal import Redactor, Sealer
 from quub_audit.model.environment import (
     Account,
-    Artifact,
     Environment,
     Region,
     Repository,
