@@ -353,7 +353,13 @@ def _image_scan(service: str, at: datetime) -> str:
     image = image_of(PRODUCTION, service)
     system = {"Family": "debian", "Name": "13.2"}
     results = [
-        {"Target": f"{image} (debian 13.2)", "Class": "os-pkgs", "Type": "debian", "Packages": _DEBIAN},
+        {
+            "Target": f"{image} (debian 13.2)",
+            "Class": "os-pkgs",
+            "Type": "debian",
+            "Packages": _DEBIAN,
+            "Vulnerabilities": [_OLD_AND_LOW],
+        },
         {"Target": "Node.js", "Class": "lang-pkgs", "Type": "node-pkg", "Packages": _NODE},
     ]
     return _dumped(
@@ -370,6 +376,15 @@ def _image_scan(service: str, at: datetime) -> str:
 
 
 _DEBIAN = [{"Name": name, "Version": "13.2"} for name in ("base-files", "ca-certificates", "libc6", "libssl3t64")]
+_OLD_AND_LOW: Json = {
+    "VulnerabilityID": "CVE-2010-4756",
+    "PkgName": "libc6",
+    "InstalledVersion": "13.2",
+    "Status": "affected",
+    "Severity": "LOW",
+    "Title": "glob() may be made to use much memory",
+}
+"""Of what every image has: far below what matters."""
 _NODE = [{"Name": "axios", "Version": "1.21.1"}, {"Name": "ws", "Version": "8.23.0"}]
 
 
