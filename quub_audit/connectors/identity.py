@@ -38,6 +38,11 @@ class IdentityConnector:
         for provider in providers:
             self._strike(provider)
 
+    @property
+    def may_try(self) -> bool:
+        """Whether active questions are allowed in this run."""
+        return self._allow_active
+
     def realm(self, provider: IdentityProvider) -> Realm:
         """Keycloak's realm, all its clients and its browser flow, secrets in them fingerprints.
 

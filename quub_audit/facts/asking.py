@@ -259,6 +259,10 @@ class Vault(Protocol):
 class Identity(Protocol):
     """Identity providers: Keycloak's admin API, any OpenID provider, GitHub organisations. Never a token's text."""
 
+    @property
+    def may_try(self) -> bool:
+        """Whether active questions are allowed in this run: those that ask for tokens, or use them up."""
+
     def realm(self, provider: IdentityProvider) -> Realm:
         """Keycloak's realm and all its clients. Raises Denied naming the role of `realm-management` that is missing."""
 

@@ -2,7 +2,7 @@
 
 Pass          every client of a Keycloak realm or Cognito user pool that can get tokens gets them for at most `max_lifetime_s`; a token that the issuer gives, or that the pipeline gave, is signed by a key of the issuer's JWKS and ends in that time
 Fail          one client's tokens live longer, or never end; a token ends before it begins, carries no signature, or can be forged with what the JWKS publishes; code signs tokens for longer, ignores `exp`, or takes `alg: none`
-Inconclusive  no identity provider is declared, and no account has a user pool with a client; or, whatever else passes, one is declared without an admin client, test client or token that could tell; lifetimes in code alone prove nothing of the issuer, and those that code reads from elsewhere are shown as warnings
+Inconclusive  no identity provider is declared, and no account has a user pool with a client; or, whatever else passes, one is declared without an admin client, a token, or a test client that may be tried; lifetimes in code alone prove nothing of the issuer, and those that code reads from elsewhere are shown as warnings
 Error         the provider refused, or answered with something else; a given token cannot be verified; a lifetime cannot be read; an opaque token came without `expires_in`
 Needs         Keycloak: an admin client with `view-realm` and `view-clients` of `realm-management`; Cognito: `cognito-idp:ListUserPools`, `ListUserPoolClients`, `DescribeUserPoolClient`; a test client and `--allow-active`, or a token in the process environment. That the API refuses a token that has ended is not tried
 Source        the guide, Authentication: at most one hour; RFC 8725 (JWT best practice), sections 2.1 and 3.1; RFC 9068; RFC 9700; OWASP ASVS v5.0.0-9.2.1
@@ -97,10 +97,11 @@ def keycloak(subject: IdentityProvider, identity: Identity, wanted: LifetimePara
 
 
 @check("Every declared issuer has something that tells how long its tokens live", each=IdentityProvider)
-def untold(subject: IdentityProvider, wanted: LifetimeParameters) -> Finding | None:
-    """Undecided without an admin client of Keycloak, a test client and a token; nothing otherwise."""
+def untold(subject: IdentityProvider, identity: Identity, wanted: LifetimeParameters) -> Finding | None:
+    """Undecided without an admin client of Keycloak, a token, or a test client that may be tried; nothing otherwise."""
     has_admin = subject.type == "keycloak" and subject.admin_client_id
-    if subject.type == "github" or has_admin or subject.test_client or subject.access_token or subject.id_token:
+    is_tried = subject.test_client and identity.may_try
+    if subject.type == "github" or has_admin or is_tried or subject.access_token or subject.id_token:
         return None
     return Finding.undecided(
         subject=subject.name,

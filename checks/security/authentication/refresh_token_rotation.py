@@ -2,7 +2,7 @@
 
 Pass          Keycloak revokes a refresh token at its first use, and sessions, offline ones too, end within `max_lifetime_days`; every app client of Cognito that may refresh rotates with a grace of at most `max_grace_s` and ends in that time; tried on the test client, the second use of a refresh token is refused and takes the newer one with it
 Fail          a public client refreshes without rotation; the grace or the whole life is longer, or has no end; tried, the second use is accepted, or the newer token outlives it; code switches rotation off
-Inconclusive  no identity provider is declared and no account has a user pool with a client, or no client may refresh; or, whatever else passes, a provider is declared without an admin client or test client that could tell: attest that it rotates, or gives no refresh tokens; what code says alone proves nothing of the issuer. Where there is no refresh grant at all, declare the item not applicable
+Inconclusive  no identity provider is declared and no account has a user pool with a client, or no client may refresh; or, whatever else passes, a provider is declared without an admin client and without a test client that is given refresh tokens and may be tried: attest that it rotates, or gives no refresh tokens; what code says alone proves nothing of the issuer. Where there is no refresh grant at all, declare the item not applicable
 Error         the provider refused, or answered with something else; a setting cannot be read; the check had too little time for the wait between two uses
 Needs         Keycloak: an admin client with `view-realm` and `view-clients` of `realm-management`; Cognito: `cognito-idp:ListUserPools`, `ListUserPoolClients`, `DescribeUserPoolClient`; for the trial a test client that is given refresh tokens, and `--allow-active`, with `--check-timeout` above `max_grace_s` where a reuse is accepted at first
 Source        the guide, Authentication; RFC 9700, sections 2.2.2 and 4.14.2: public clients rotate or are sender-constrained, a confidential client is bound by its own authentication; OWASP ASVS v5.0.0-10.4.5, -10.4.8
@@ -47,6 +47,7 @@ from quub_audit.sdk import (
     user_pool_clients,
 )
 
+EXPECTED: Final = "refresh tokens that work once, and end"
 DAY_S: Final = 86_400
 COGNITO_DEFAULT_S: Final = 30 * DAY_S
 """What Cognito takes where an app client sets no RefreshTokenValidity."""
@@ -72,7 +73,10 @@ class RotationParameters(Parameters):
     "A used refresh token is refused, and takes its family along", each=IdentityProvider, grade=Grade.LIVE, active=True
 )
 def tried(subject: IdentityProvider, identity: Identity, wanted: RotationParameters) -> Iterator[Finding]:
-    """One finding where the test client is given refresh tokens; tried again past the grace where one still worked."""
+    """Where the test client is given refresh tokens, one finding, tried again past the grace where one still worked.
+
+    Undecided where it is given none and nobody else tells.
+    """
     client = subject.test_client
     if client is None or subject.access_token or subject.id_token:
         return
@@ -80,29 +84,35 @@ def tried(subject: IdentityProvider, identity: Identity, wanted: RotationParamet
     has_grace = subject.type != "keycloak"  # which counts uses, and forgives none by time
     if trial is not None and has_grace and is_within_grace(trial, wanted):
         trial = identity.refresh_twice(subject, wait_s=wanted.max_grace_s + 1.0)
+    name = f"{subject.name}/{client.client_id}"
     if trial is not None:
-        yield judge_trial(
-            f"{subject.name}/{client.client_id}", trial, wanted, is_confidential=bool(client.client_secret)
+        yield judge_trial(name, trial, wanted, is_confidential=bool(client.client_secret))
+    elif not _has_admin(subject):
+        yield Finding.undecided(
+            subject=name,
+            observed="is given no refresh token",
+            expected=EXPECTED,
+            next_step="declare a test client that is given them, or attest that no client is",
         )
 
 
 @check("The realm revokes used refresh tokens, and its sessions end", each=IdentityProvider)
 def keycloak(subject: IdentityProvider, identity: Identity, wanted: RotationParameters) -> Iterator[Finding]:
     """One finding on rotation, and one on the life of sessions and of offline sessions each."""
-    if subject.type == "keycloak" and subject.admin_client_id:
+    if _has_admin(subject):
         yield from judge_realm(identity.realm(subject), wanted)
 
 
 @check("Every declared issuer has something that tells of its refresh tokens", each=IdentityProvider)
-def untold(subject: IdentityProvider) -> Finding | None:
-    """Undecided without an admin client of Keycloak and a test client; nothing otherwise."""
-    has_admin = subject.type == "keycloak" and subject.admin_client_id
-    if subject.type == "github" or has_admin or subject.test_client:
+def untold(subject: IdentityProvider, identity: Identity) -> Finding | None:
+    """Undecided without an admin client of Keycloak and a test client that may be tried; nothing otherwise."""
+    is_tried = subject.test_client and identity.may_try and not (subject.access_token or subject.id_token)
+    if subject.type == "github" or _has_admin(subject) or is_tried:
         return None
     return Finding.undecided(
         subject=subject.name,
         observed="does not tell of its refresh tokens",
-        expected="refresh tokens that work once, and end",
+        expected=EXPECTED,
         message=f"{subject.name}: OpenID Connect tells nothing of refresh tokens; declare a test client that is given "
         "them and run with --allow-active, or attest that it rotates them or gives none",
     )
@@ -129,6 +139,10 @@ def code(subject: Repository, repositories: Repositories) -> Iterator[Finding]:
     """A fail for each place, and nothing else."""
     for match in repositories.search(subject, patterns=PATTERNS).matches:
         yield judge_match(subject.name, match)
+
+
+def _has_admin(provider: IdentityProvider) -> bool:
+    return provider.type == "keycloak" and bool(provider.admin_client_id)
 
 
 # Tried

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from quub_audit.checks.security.authentication import jwt_lifetime as item
 from quub_audit.checks.security.authentication.jwt_lifetime import LifetimeParameters, untold
 from quub_audit.connectors.base import Ledger
+from quub_audit.connectors.identity import IdentityConnector
 from quub_audit.connectors.repository import RepositoryConnector
 from quub_audit.facts.identity import Realm, Token, Tokens
 from quub_audit.facts.seal import Redactor, Sealer
@@ -415,6 +416,7 @@ def test_a_pool_in_time_hides_no_provider_that_nothing_tells_of(cloud: Cloud) ->
     assert "access_token of login" in result.next_step
 
 
+@pytest.mark.parametrize("may_try", [True, False])
 @pytest.mark.parametrize(
     ("given", "is_undecided"),
     [
@@ -424,14 +426,22 @@ def test_a_pool_in_time_hides_no_provider_that_nothing_tells_of(cloud: Cloud) ->
         ({"type": "oidc", "admin_client_id": "audit"}, True),
         ({"type": "oidc", "id_token": "x"}, False),
         ({"type": "oidc", "access_token": "x"}, False),
-        ({"type": "oidc", "test_client": ProbeClient(client_id="t")}, False),
+        ({"type": "oidc", "test_client": ProbeClient(client_id="t")}, None),
         ({"type": "github"}, False),
     ],
 )
-def test_a_provider_with_nothing_that_could_tell_is_undecided(given: dict[str, Any], is_undecided: bool) -> None:
-    found = untold(IdentityProvider(name="login", **given), WANTED)
+def test_a_provider_with_nothing_that_could_tell_is_undecided(
+    given: dict[str, Any], is_undecided: bool | None, may_try: bool
+) -> None:
+    """A test client tells something only where it may be tried."""
+    provider = IdentityProvider(name="login", **given)
+    identity = IdentityConnector((provider,), Ledger(), Sealer(b"salt", Redactor()), allow_active=may_try)
 
-    assert (isinstance(found, Finding) and found.is_undecided) == is_undecided
+    found = untold(provider, identity, WANTED)
+
+    assert (isinstance(found, Finding) and found.is_undecided) == (
+        not may_try if is_undecided is None else is_undecided
+    )
 
 
 def test_a_user_pool_without_clients_is_inconclusive(cloud: Cloud) -> None:

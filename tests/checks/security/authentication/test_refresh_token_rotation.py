@@ -14,6 +14,7 @@ from quub_audit.checks.security.authentication import refresh_token_rotation as 
 from quub_audit.checks.security.authentication.refresh_token_rotation import DAY_S, RotationParameters
 from quub_audit.facts.identity import Realm, RefreshTrial
 from quub_audit.model.environment import Environment, IdentityProvider
+from quub_audit.model.environment import TestClient as ProbeClient
 from quub_audit.model.finding import Finding
 from quub_audit.model.status import FindingStatus, Grade, Status
 from quub_audit.sdk import Repository
@@ -371,6 +372,22 @@ def test_a_client_that_is_given_no_refresh_token_proves_nothing(tmp_path: Path) 
         result = audit_item(ITEM, environment(world.provider()), allow_active=True)
 
     assert result.status is Status.INCONCLUSIVE
+    assert "is given no refresh token" in result.reason
+    assert settled_by_a_word(result)
+
+
+def test_a_test_client_that_may_not_be_tried_tells_nothing(cloud: Cloud) -> None:
+    cognito = cloud.client("cognito-idp")
+    pool = cognito.create_user_pool(PoolName="customers")["UserPool"]["Id"]
+    cognito.create_user_pool_client(UserPoolId=pool, ClientName="app", ExplicitAuthFlows=SRP, **ROTATES)
+    login = IdentityProvider(
+        name="login", type="oidc", issuer="https://login.test", test_client=ProbeClient(client_id="t")
+    )
+
+    result = audit_item(ITEM, environment(login, aws=(cloud.account(),)), environ=cloud.environ)
+
+    assert (result.status, len(result.of_status(FindingStatus.PASS))) == (Status.INCONCLUSIVE, 1)
+    assert "run with --allow-active" in result.reason
 
 
 def test_app_clients_of_a_user_pool_are_judged_each(cloud: Cloud) -> None:
