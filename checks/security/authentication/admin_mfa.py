@@ -2,7 +2,7 @@
 
 Pass          each administrator found has a second factor that is asked for, or can do nothing administrative without one; the root user has a second factor and no access keys, or no credentials at all
 Fail          an administrator without one: a user of IAM with a console password and no device, or whose access keys need none; a role that opens to people of another account without `aws:MultiFactorAuthPresent`; a Cognito pool, a Keycloak realm or a GitHub organisation whose administrators have none; root access keys
-Inconclusive  no administrator is found; or, whatever else passes, the second factor of one is seen by nobody, so attest it: people who reach an administrative role of AWS by federation (IAM Identity Center, SAML, OpenID) where no Keycloak is declared that could tell, or from a role of another account; administrators of an OpenID provider; members of a Cognito group who come in by federation; an organisation that does not tell; an administrator of Keycloak who has yet to register one
+Inconclusive  no administrator is found; or, whatever else passes, the second factor of one is seen by nobody, so attest it: people who reach an administrative role of AWS by federation (IAM Identity Center, SAML, OpenID) where `keycloak_roles` does not name the roles of a declared Keycloak by which they come, or from a role of another account; administrators of an OpenID provider; members of a Cognito group who come in by federation; an organisation that does not tell; an administrator of Keycloak who has yet to register one
 Error         a source refused to tell; the rights of somebody are not wholly known
 Needs         `iam:GetAccountAuthorizationDetails`, `GetAccountSummary`, `GenerateCredentialReport`, `GetCredentialReport`, `ListMFADevices`, `ListVirtualMFADevices`, `GetLoginProfile`, `ListAccessKeys`; `cognito-idp:ListUserPools`, `GetUserPoolMfaConfig`, `ListGroups`, `ListUsersInGroup`, `AdminGetUser`; Keycloak: `view-realm`, `view-clients`, `view-users`; GitHub: a token of an owner
 Source        the guide, Authentication; CIS AWS Foundations, MFA for the root user and for all IAM users with a console password, no root access key; PCI DSS v4.0.1, 8.4.1 and 8.4.2; OWASP ASVS v5.0.0-6.3.3; NIST SP 800-63B, AAL2
@@ -104,7 +104,8 @@ class MfaParameters(Parameters):
 
     keycloak_roles: tuple[str, ...] = ()
     """Roles of Keycloak that make an administrator: of the realm, or `client/role`. By default those of
-    `realm-management` that lead to all others, and `admin` in the master realm."""
+    `realm-management` that lead to all others, and `admin` in the master realm. Name those, and beside them the roles
+    by which people administer AWS where they come in from that Keycloak: then federation is judged there."""
 
     phishing_resistant: bool = False
     """Whether only security keys and passkeys count; else a code sent by telephone is a warning."""
@@ -142,7 +143,7 @@ class Administrator:
     problems: tuple[str, ...] = ()
     """Why its rights are not wholly known."""
     is_judged_elsewhere: bool = False
-    """A Keycloak is declared, which tells of people who come in by federation."""
+    """The roles of a declared Keycloak are named by which people come in by federation."""
 
     def __str__(self) -> str:
         return self.arn
@@ -162,7 +163,7 @@ def iam_administrators(
     root = f"arn:{directory.partition}:iam::{account.account_id}:root"
     row = next((row for row in rows.values() if row["user"] == "<root_account>"), None)
     yield Administrator(home=home, kind="root", name="root", arn=root, row=row)
-    is_judged = any(provider.type == "keycloak" for provider in environment.identity)
+    is_judged = bool(wanted.keycloak_roles) and any(each.type == "keycloak" for each in environment.identity)
     for each in found_in(directory, home, rows, wanted):
         yield replace(each, is_judged_elsewhere=is_judged)
 
@@ -456,9 +457,10 @@ def judge_role(subject: Administrator, wanted: MfaParameters) -> Iterator[Findin
                 expected=EXPECTED,
                 message=f"{name}: AWS does not see the second factor of people who come in by federation; "
                 + (
-                    "the declared Keycloak has to be where they log in"
+                    "those who hold `keycloak_roles` are judged at the declared Keycloak"
                     if subject.is_judged_elsewhere
-                    else "attest that their provider asks for one, or declare it where it is a Keycloak"
+                    else "attest that their provider asks for one; where that is a declared Keycloak, name the roles "
+                    "by which they come in under `keycloak_roles`"
                 ),
             )
         elif door.needs_factor or is_enforced:

@@ -841,18 +841,24 @@ def test_a_flow_that_asks_nobody_fails_though_factors_are_registered(keycloak_se
     ]
 
 
-def test_a_declared_keycloak_answers_for_people_who_come_by_federation(cloud: Cloud, keycloak_server: Keycloak) -> None:
+def test_a_keycloak_whose_roles_are_named_answers_for_people_who_come_by_federation(
+    cloud: Cloud, keycloak_server: Keycloak
+) -> None:
     secure_root(cloud)
     provider = f"arn:aws:iam::{cloud.account_id}:saml-provider/AWSSSO_1_DO_NOT_DELETE"
     trusted(cloud, "AWSReservedSSO_Admin_1", {"Federated": provider})
     root = f"arn:aws:iam::{cloud.account_id}:root"
 
-    by_keycloak = audited(cloud, identity=(keycloak_server.realm().provider(),))
-    by_openid = audited(cloud, identity=(IdentityProvider(name="login", type="oidc"),))
+    realm = keycloak_server.realm()
+    realm.grant(f"/users/{realm.user('ada', factors=('otp',))}", realm.role("aws-admin"))
 
-    assert root in subjects_of(by_keycloak, PASS)
-    assert root in subjects_of(by_openid, PASS)
-    assert (by_keycloak.status, by_openid.status) == (Status.PASS, Status.INCONCLUSIVE)
+    named = audited(cloud, identity=(realm.provider(),), keycloak_roles=["aws-admin"])
+    unnamed = audited(cloud, identity=(realm.provider(),))
+    by_openid = audited(cloud, identity=(IdentityProvider(name="login", type="oidc"),), keycloak_roles=["aws-admin"])
+
+    assert "keycloak: ada" in subjects_of(named, PASS)
+    assert all(root in subjects_of(result, PASS) for result in (named, unnamed, by_openid))
+    assert (named.status, unnamed.status, by_openid.status) == (Status.PASS, *[Status.INCONCLUSIVE] * 2)
 
 
 def test_administrators_of_the_master_realm_are_found_without_being_told_its_roles(keycloak_server: Keycloak) -> None:
