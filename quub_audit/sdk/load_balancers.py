@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from quub_audit.facts.asking import Aws
-from quub_audit.model.environment import Account, Region
+from quub_audit.model.environment import Account, Endpoint, Region
 from quub_audit.sdk.declare import subjects
 
 _LIST_BALANCERS = "elasticloadbalancing:DescribeLoadBalancers"
@@ -33,6 +33,10 @@ class LoadBalancer:
 
     def __str__(self) -> str:
         return self.arn or self.name
+
+    def is_behind(self, endpoints: Iterable[Endpoint]) -> bool:
+        """Whether one of the declared endpoints names it, so that what its targets answer is tried there."""
+        return any(endpoint.load_balancer in {self.name, self.arn} - {""} for endpoint in endpoints)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

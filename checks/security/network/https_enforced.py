@@ -107,8 +107,7 @@ def listener(subject: Listener, aws: Aws, environment: Environment) -> Iterator[
     if not subject.balancer.is_public:
         return
     if subject.protocol != "HTTP" or not subject.arn:
-        named = {endpoint.load_balancer for endpoint in environment.endpoints}
-        is_tried = bool(named & {subject.balancer.name, subject.balancer.arn} - {""})
+        is_tried = subject.balancer.is_behind(environment.endpoints)
         yield from filter(None, [judge_protocol(subject, is_tried=is_tried)])
         return
     answer = aws.ask("elbv2.DescribeRules", region=subject.balancer.region, ListenerArn=subject.arn)

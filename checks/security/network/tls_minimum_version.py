@@ -2,7 +2,7 @@
 
 Pass          every address of every endpoint, every TLS listener, distribution and custom API domain refuses what is older than `floor`; suites, keys, names, trust and validity of certificates are sound
 Fail          an older protocol or a weak suite (NULL, anonymous, EXPORT, RC4, DES, 3DES) is accepted; a key is under 2048 bits (RSA) or 256 bits (EC); a SHA-1 signature, another name, no trust; the certificate ends in less than `fail_days`
-Inconclusive  the environment has neither an endpoint nor, in its accounts, a TLS listener, a distribution or a custom API domain
+Inconclusive  the environment has neither an endpoint nor, in its accounts, a TLS listener, a distribution or a custom API domain; or, whatever else passes, an internet-facing listener hands port 443 through to targets that no declared endpoint leads to
 Error         no connection, no TLS, or a handshake that could not be tried: not tried is not refused
 Needs         a way to each endpoint; `elasticloadbalancing:DescribeLoadBalancers`, `DescribeListeners`, `DescribeSSLPolicies`, `DescribeLoadBalancerPolicies`, `cloudfront:ListDistributions`, `apigateway:GET`, `acm:ListCertificates`, `acm:DescribeCertificate`
 Source        the guide, Network Security; NIST SP 800-52 Rev. 2, section 3.1; NIST SP 800-57 Part 1 Rev. 5 (112 bits); RFC 8996; RFC 9325; PCI DSS 4.0.1, 4.2.1; OWASP ASVS v5.0.0-12.1.1, -12.1.2, -12.2.2
@@ -24,6 +24,7 @@ from quub_audit.sdk import (
     Deployment,
     Distribution,
     EndpointAddress,
+    Environment,
     Finding,
     Listener,
     Parameters,
@@ -43,6 +44,7 @@ WEAK = frozenset({"NULL", "ANON", "ADH", "AECDH", "EXPORT", "EXP", "EXPORT1024",
 """Parts of suite names, IANA's and OpenSSL's, that stand for no secrecy, no authenticity or a broken cipher."""
 
 FORWARD_SECRET = frozenset({"ECDHE", "DHE"})
+HTTPS_PORT = 443
 
 _GATEWAY_POLICY = re.compile(r"(?:SecurityPolicy_)?TLS_?(?P<a>1)_?(?P<b>[0-3])(?:_(?P<c>1)_(?P<d>[0-3]))?(?:_|$)")
 
@@ -101,9 +103,20 @@ def endpoint(subject: EndpointAddress, tls: Tls, clock: Clock, wanted: TlsParame
     each=listeners,
     permissions=["elasticloadbalancing:DescribeLoadBalancerPolicies", "elasticloadbalancing:DescribeSSLPolicies"],
 )
-def listener(subject: Listener, aws: Aws, wanted: TlsParameters) -> Finding | None:
-    """The policy's own list of protocols and suites, not what its name promises."""
+def listener(subject: Listener, aws: Aws, environment: Environment, wanted: TlsParameters) -> Finding | None:
+    """The policy's own list of protocols and suites, not what its name promises.
+
+    Undecided where a public port 443 is handed through to targets that no declared endpoint leads to.
+    """
     if subject.protocol not in ("HTTPS", "TLS", "SSL"):
+        is_handed_through = subject.protocol in ("TCP", "TCP_UDP") and subject.port == HTTPS_PORT
+        if is_handed_through and subject.balancer.is_public and not subject.balancer.is_behind(environment.endpoints):
+            return Finding.undecided(
+                subject=str(subject),
+                observed=f"{subject.protocol}:{subject.port} is passed through to its targets",
+                expected=f"TLS of {wanted.floor} or newer",
+                next_step=f"declare its endpoint with `load_balancer: {subject.balancer.name}`, so that it is scanned",
+            )
         return None
     region = subject.balancer.region
     if subject.balancer.type == "classic":

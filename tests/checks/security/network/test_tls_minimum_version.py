@@ -611,6 +611,30 @@ def test_a_listener_with_a_2016_policy_fails_and_names_tls_1_0(cloud: Cloud) -> 
     assert [subject for subject, _ in told(result, PASS)] == [new]
 
 
+def test_a_port_443_that_is_handed_through_waits_for_the_endpoint_behind_it(cloud: Cloud) -> None:
+    listen(cloud, "ELBSecurityPolicy-TLS13-1-2-2021-06", 8443)
+    elb = cloud.client("elbv2")
+    network = cloud.network(nats=2)
+    through = elb.create_load_balancer(Name="through", Type="network", Subnets=list(network.private))["LoadBalancers"]
+    target = elb.create_target_group(Name="raw", Protocol="TCP", Port=443, VpcId=network.vpc)["TargetGroups"][0]
+    elb.create_listener(
+        LoadBalancerArn=through[0]["LoadBalancerArn"],
+        Protocol="TCP",
+        Port=443,
+        DefaultActions=[{"Type": "forward", "TargetGroupArn": target["TargetGroupArn"]}],
+    )
+    endpoint = Endpoint(name="api", url="https://api.test", host="api.test", port=443, load_balancer="through")
+    environment = replace(cloud.environment(), quub=None)
+
+    alone = audit_item(ITEM, environment, environ=cloud.environ)
+    declared = replace(environment, endpoints=(endpoint,))
+    scanned = audit_item(ITEM, declared, check="listener", environ=cloud.environ)
+
+    assert (alone.status, len(alone.of_status(PASS))) == (Status.INCONCLUSIVE, 1)
+    assert "`load_balancer: through`" in alone.next_step
+    assert scanned.status is Status.PASS, scanned.reason
+
+
 def test_a_listener_that_may_not_be_described_is_an_error_that_names_the_permission(cloud: Cloud) -> None:
     listen(cloud, "ELBSecurityPolicy-TLS13-1-2-2021-06", 443)
     cloud.allow_only("elasticloadbalancing:DescribeLoadBalancers", "elasticloadbalancing:DescribeListeners")
