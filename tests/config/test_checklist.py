@@ -347,9 +347,11 @@ def test_only_what_people_can_know_better_is_attestable(registry: Registry) -> N
 
     of_security = [item for item in items if item.section == "Security"]
     assert [item.id.rpartition(".")[2] for item in of_security if item.attestable] == [
+        "production-keys-generated",
         "ip-allowlist",
         "rotation-schedule",
         "admin-mfa",
+        "refresh-token-rotation",
         "session-timeout",
         "ddos-protection",
     ]

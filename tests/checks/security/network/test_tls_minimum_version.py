@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -482,7 +483,8 @@ def test_a_server_that_is_down_silent_or_without_tls_is_an_error_beside_a_sound_
     assert result.status is Status.ERROR
     messages = dict(told(result, ERROR))
     assert "no connection: Connection refused" in messages["down"]
-    assert "no answer to a TLS handshake" in messages["silent"]
+    # On a busy machine the time of the check may end first.
+    assert re.search("no answer to a TLS handshake|the handshakes were not done in", messages["silent"])
     assert "the server speaks plain HTTP there" in messages["plain"]
     assert [subject for subject, _ in told(result, PASS)] == ["up"]
 
