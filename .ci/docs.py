@@ -20,6 +20,7 @@ from quub_audit.cli.explain import type_name
 from quub_audit.config.checklist import read_policy
 from quub_audit.config.mistakes import Mistakes
 from quub_audit.connectors.aws_policy import VALUE_ACTIONS
+from quub_audit.docstrings import field_docs
 from quub_audit.model.checklist import Item
 from quub_audit.model.status import Grade
 from quub_audit.registry import CheckModule, Registry
@@ -144,11 +145,12 @@ def parameters(item: Item, modules: Iterable[CheckModule]) -> Iterator[str]:
     yield from ("", "## Parameters", "", "What `with:` may set in a checklist.", "")
     yield from ("| name | value | default | |", "| --- | --- | --- | --- |")
     for model in models:
+        docs = field_docs(model)
         for name, field in model.model_fields.items():
             value = item.parameters.get(name, field.get_default(call_default_factory=True))
             shown = f"`{json.dumps(value, default=_jsonable, ensure_ascii=False)}`"
             by_checklist = ", set by the checklist" if name in item.parameters else ""
-            cells = (f"`{name}`", type_name(field.annotation), shown + by_checklist, field.description or "")
+            cells = (f"`{name}`", type_name(field.annotation), shown + by_checklist, docs[name])
             yield f"| {' | '.join(map(cell, cells))} |"
 
 

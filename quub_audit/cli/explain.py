@@ -15,6 +15,7 @@ import click
 from quub_audit.cli.listing import described
 from quub_audit.cli.options import checklist_option, checks_dir_option, stage_option, text_or_json_option
 from quub_audit.cli.terminal import Line, Styled, Terminal, folded, pad_to
+from quub_audit.docstrings import field_docs
 from quub_audit.errors import UsageError
 from quub_audit.model.status import Grade
 
@@ -204,8 +205,9 @@ def _plural(name: str) -> str:
 
 
 def _parameters(model: type[Parameters], given: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    docs = field_docs(model)
     for name, field in model.model_fields.items():
-        entry = {"name": name, "type": type_name(field.annotation), "doc": field.description or ""}
+        entry = {"name": name, "type": type_name(field.annotation), "doc": field.description or docs.get(name, "")}
         if not field.is_required():
             default = field.get_default(call_default_factory=True)
             entry["default"] = default

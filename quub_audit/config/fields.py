@@ -7,12 +7,14 @@ from collections.abc import Hashable
 from datetime import date
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticCustomError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from quub_audit.config.shape import contradiction
 from quub_audit.config.tree import Expanded
+from quub_audit.docstrings import field_docs
 
 T = TypeVar("T", bound=Hashable)
 
@@ -24,7 +26,16 @@ _IN_PROSE = r"[^\x00-\x09\x0b-\x1f\x7f-\x9f]"
 class Strict(BaseModel):
     """The base of all documents: no unknown keys, nothing converted."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, populate_by_name=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=False)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schema = handler(core_schema)
+        properties = handler.resolve_ref_schema(schema).get("properties", {})
+        for name, text in field_docs(cls).items():
+            about = properties[cls.model_fields[name].alias or name]
+            about["description"] = f"{text} {about.get('description', '')}".strip()
+        return schema
 
 
 def written(pattern: str, expected: str, *examples: str, longest: int = 2000) -> FieldInfo:

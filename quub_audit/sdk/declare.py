@@ -70,7 +70,7 @@ TARGETS: tuple[type, ...] = (
 class Parameters(BaseModel):
     """What the checklist may set under `with:`; unknown names are mistakes. Each field has a docstring below it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

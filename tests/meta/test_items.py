@@ -15,6 +15,7 @@ import pytest
 import quub_audit
 from quub_audit.config.checklist import read_policy
 from quub_audit.config.mistakes import Mistakes
+from quub_audit.docstrings import field_docs
 from quub_audit.model.checklist import Item
 from quub_audit.registry import CheckModule
 from tests.meta.questions import check_modules, registry
@@ -118,8 +119,9 @@ def test_a_module_has_the_headings_and_no_other(module: CheckModule) -> None:
 def test_parameters_say_what_they_are_and_numbers_their_unit(module: CheckModule) -> None:
     unsaid, unitless = [], []
     for model in module.parameters:
+        docs_of_fields = field_docs(model)
         for name, field in model.model_fields.items():
-            described = field.description or ""
+            described = docs_of_fields.get(name, "")
             if not described:
                 unsaid.append(name)
             if field.annotation in (int, float) and not UNITS.search(f"{name} {described}"):
