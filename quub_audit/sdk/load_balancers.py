@@ -56,6 +56,11 @@ class Listener:
     def __str__(self) -> str:
         return self.arn or f"{self.balancer.name}:{self.port}"
 
+    @property
+    def is_handed_through(self) -> bool:
+        """Whether what comes is not ended there but given to its targets, TLS and all."""
+        return self.protocol in ("TCP", "TCP_UDP")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Distribution:

@@ -174,6 +174,22 @@ class Cloud:
             Environment={"Variables": dict(variables)},
         )
 
+    def hand_through(self, name: str, port: int) -> None:
+        """An internet-facing network load balancer that gives what comes to `port` to its targets, TLS and all."""
+        elb, network = self.client("elbv2"), self.network()
+        (balancer,) = elb.create_load_balancer(Name=name, Type="network", Subnets=list(network.private))[
+            "LoadBalancers"
+        ]
+        (target,) = elb.create_target_group(Name=f"{name}-{port}", Protocol="TCP", Port=port, VpcId=network.vpc)[
+            "TargetGroups"
+        ]
+        elb.create_listener(
+            LoadBalancerArn=balancer["LoadBalancerArn"],
+            Protocol="TCP",
+            Port=port,
+            DefaultActions=[{"Type": "forward", "TargetGroupArn": target["TargetGroupArn"]}],
+        )
+
     def network(self, *, nats: int = 2, ipv6: bool = False) -> Network:
         """A VPC with one private subnet for each NAT gateway, and one public subnet."""
         ec2 = self.client("ec2")

@@ -6,13 +6,18 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from quub_audit.sdk import Finding
+from quub_audit.sdk import Finding, IdentityProvider
 
 OFF = "false"
 
 
 class Unreadable(Exception):
     """A setting that should be a number and is none; the message says which."""
+
+
+def tells_its_clients(provider: IdentityProvider) -> bool:
+    """Whether it is a Keycloak with an admin client, which tells of the realm and of every client in it."""
+    return provider.type == "keycloak" and bool(provider.admin_client_id)
 
 
 def attribute(client: Mapping[str, Any], name: str) -> str:

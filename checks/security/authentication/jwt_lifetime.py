@@ -28,6 +28,7 @@ from quub_audit.checks.security.authentication._clients import (
     named,
     period,
     seconds,
+    tells_its_clients,
     unreadable,
 )
 from quub_audit.sdk import (
@@ -92,16 +93,16 @@ def given(subject: IdentityProvider, identity: Identity, clock: Clock, wanted: L
 @check("Every client of the realm gets tokens that end in time", each=IdentityProvider)
 def keycloak(subject: IdentityProvider, identity: Identity, wanted: LifetimeParameters) -> Iterator[Finding]:
     """A fail for each client that is over; one pass for the realm whose clients are all within."""
-    if subject.type == "keycloak" and subject.admin_client_id:
+    if tells_its_clients(subject):
         yield from judge_realm(identity.realm(subject), wanted)
 
 
 @check("Every declared issuer has something that tells how long its tokens live", each=IdentityProvider)
 def untold(subject: IdentityProvider, identity: Identity, wanted: LifetimeParameters) -> Finding | None:
     """Undecided without an admin client of Keycloak, a token, or a test client that may be tried; nothing otherwise."""
-    has_admin = subject.type == "keycloak" and subject.admin_client_id
+    is_given = subject.access_token or subject.id_token
     is_tried = subject.test_client and identity.may_try
-    if subject.type == "github" or has_admin or is_tried or subject.access_token or subject.id_token:
+    if subject.type == "github" or tells_its_clients(subject) or is_given or is_tried:
         return None
     return Finding.undecided(
         subject=subject.name,

@@ -26,6 +26,7 @@ from quub_audit.checks.security.authentication._clients import (
     own_first,
     period,
     seconds,
+    tells_its_clients,
     unreadable,
 )
 from quub_audit.sdk import (
@@ -87,7 +88,7 @@ def tried(subject: IdentityProvider, identity: Identity, wanted: RotationParamet
     name = f"{subject.name}/{client.client_id}"
     if trial is not None:
         yield judge_trial(name, trial, wanted, is_confidential=bool(client.client_secret))
-    elif not _has_admin(subject):
+    elif not tells_its_clients(subject):
         yield Finding.undecided(
             subject=name,
             observed="is given no refresh token",
@@ -99,7 +100,7 @@ def tried(subject: IdentityProvider, identity: Identity, wanted: RotationParamet
 @check("The realm revokes used refresh tokens, and its sessions end", each=IdentityProvider)
 def keycloak(subject: IdentityProvider, identity: Identity, wanted: RotationParameters) -> Iterator[Finding]:
     """One finding on rotation, and one on the life of sessions and of offline sessions each."""
-    if _has_admin(subject):
+    if tells_its_clients(subject):
         yield from judge_realm(identity.realm(subject), wanted)
 
 
@@ -107,7 +108,7 @@ def keycloak(subject: IdentityProvider, identity: Identity, wanted: RotationPara
 def untold(subject: IdentityProvider, identity: Identity) -> Finding | None:
     """Undecided without an admin client of Keycloak and a test client that may be tried; nothing otherwise."""
     is_tried = subject.test_client and identity.may_try and not (subject.access_token or subject.id_token)
-    if subject.type == "github" or _has_admin(subject) or is_tried:
+    if subject.type == "github" or tells_its_clients(subject) or is_tried:
         return None
     return Finding.undecided(
         subject=subject.name,
@@ -139,10 +140,6 @@ def code(subject: Repository, repositories: Repositories) -> Iterator[Finding]:
     """A fail for each place, and nothing else."""
     for match in repositories.search(subject, patterns=PATTERNS).matches:
         yield judge_match(subject.name, match)
-
-
-def _has_admin(provider: IdentityProvider) -> bool:
-    return provider.type == "keycloak" and bool(provider.admin_client_id)
 
 
 # Tried

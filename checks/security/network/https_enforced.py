@@ -321,7 +321,7 @@ def judge_protocol(subject: Listener, *, is_tried: bool) -> Finding | None:
         return Finding.of(
             False, subject=named, observed=f"{observed} forwards on a classic balancer", expected=expected
         )
-    if subject.port == 80 and subject.protocol in ("TCP", "TCP_UDP"):
+    if subject.port == 80 and subject.is_handed_through:
         tell = Finding.warning if is_tried else Finding.undecided
         return tell(
             subject=named,

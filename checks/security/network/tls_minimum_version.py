@@ -109,8 +109,8 @@ def listener(subject: Listener, aws: Aws, environment: Environment, wanted: TlsP
     Undecided where a public port 443 is handed through to targets that no declared endpoint leads to.
     """
     if subject.protocol not in ("HTTPS", "TLS", "SSL"):
-        is_handed_through = subject.protocol in ("TCP", "TCP_UDP") and subject.port == HTTPS_PORT
-        if is_handed_through and subject.balancer.is_public and not subject.balancer.is_behind(environment.endpoints):
+        is_unseen = subject.balancer.is_public and not subject.balancer.is_behind(environment.endpoints)
+        if subject.port == HTTPS_PORT and subject.is_handed_through and is_unseen:
             return Finding.undecided(
                 subject=str(subject),
                 observed=f"{subject.protocol}:{subject.port} is passed through to its targets",

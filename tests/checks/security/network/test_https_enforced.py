@@ -865,16 +865,7 @@ def test_one_forwarding_rule_behind_a_redirect_is_a_hole_and_an_acme_challenge_i
 def test_a_port_80_that_is_handed_through_waits_for_the_endpoint_behind_it(cloud: Cloud) -> None:
     with balanced(cloud) as listen:
         listen("redirect", 8080)
-    elb = cloud.client("elbv2")
-    network = cloud.network()
-    through = elb.create_load_balancer(Name="through", Type="network", Subnets=list(network.private))["LoadBalancers"]
-    target = elb.create_target_group(Name="raw", Protocol="TCP", Port=80, VpcId=network.vpc)["TargetGroups"][0]
-    elb.create_listener(
-        LoadBalancerArn=through[0]["LoadBalancerArn"],
-        Protocol="TCP",
-        Port=80,
-        DefaultActions=[{"Type": "forward", "TargetGroupArn": target["TargetGroupArn"]}],
-    )
+    cloud.hand_through("through", 80)
     endpoint = Endpoint(name="api", url="https://api.test", host="api.test", port=443, load_balancer="through")
     environment = replace(cloud.environment(), quub=None)
 

@@ -615,16 +615,7 @@ def test_a_listener_with_a_2016_policy_fails_and_names_tls_1_0(cloud: Cloud) -> 
 
 def test_a_port_443_that_is_handed_through_waits_for_the_endpoint_behind_it(cloud: Cloud) -> None:
     listen(cloud, "ELBSecurityPolicy-TLS13-1-2-2021-06", 8443)
-    elb = cloud.client("elbv2")
-    network = cloud.network(nats=2)
-    through = elb.create_load_balancer(Name="through", Type="network", Subnets=list(network.private))["LoadBalancers"]
-    target = elb.create_target_group(Name="raw", Protocol="TCP", Port=443, VpcId=network.vpc)["TargetGroups"][0]
-    elb.create_listener(
-        LoadBalancerArn=through[0]["LoadBalancerArn"],
-        Protocol="TCP",
-        Port=443,
-        DefaultActions=[{"Type": "forward", "TargetGroupArn": target["TargetGroupArn"]}],
-    )
+    cloud.hand_through("through", 443)
     endpoint = Endpoint(name="api", url="https://api.test", host="api.test", port=443, load_balancer="through")
     environment = replace(cloud.environment(), quub=None)
 
