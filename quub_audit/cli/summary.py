@@ -116,7 +116,7 @@ def _item(entry: ItemView, item: ItemResult, columns: int) -> Iterator[Line]:
     ]
     yield [f"  {one_line(entry.title)}"]
     bad = [finding for finding in entry.findings if finding.status.key in BAD]
-    if item.status is Status.INCONCLUSIVE or not bad:
+    if not bad or (item.status is Status.INCONCLUSIVE and entry.reason != bad[0].message):
         yield from folded("  ", entry.reason, columns)
     told = [lines for lines, _ in itertools.groupby(tuple(_finding(finding, columns)) for finding in bad)]
     for lines in told:

@@ -58,6 +58,13 @@ def test_what_several_checks_say_alike_is_told_once() -> None:
     assert shown(result).count("  eu-1: no connection") == 1
 
 
+def test_what_leaves_an_item_undecided_is_told_once() -> None:
+    undecided = Finding.undecided(subject="eu-1", message="eu-1: nobody looked", next_step="look")
+    items = [item("a.b.c", "Buckets", Status.INCONCLUSIVE, [undecided], reason="eu-1: nobody looked")]
+
+    assert shown(result_of(items, Verdict.INCONCLUSIVE, "x")).count("  eu-1: nobody looked") == 1
+
+
 def test_every_step_that_settles_a_finding_is_told_once_and_three_at_most() -> None:
     steps = ("grant it", "grant it", "clone it", "wait", "ask")
     result = result_of([item("a.b.c", "Buckets", Status.ERROR, errors(*steps))], Verdict.INCONCLUSIVE, "x")
