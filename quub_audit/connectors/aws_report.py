@@ -46,17 +46,19 @@ def wait_for_report(subject: str, ask: Callable[[str], Mapping[str, Any]]) -> tu
     ends_at = time.monotonic() + seconds_left(at_most=WAIT_S)
     pause, looks = FIRST_PAUSE_S, 0
     while True:
+        try:
+            content = _look(ask)
+        except TimedOut as error:
+            if looks:
+                raise _not_ready(subject, looks) from error
+            raise
         looks += 1
-        content = _look(ask)
         if content is not None:
             count_attempts(looks)
             return read_report(subject, content)
         if time.monotonic() + pause > ends_at:
-            raise TimedOut(
-                f"{subject}: the credential report was not ready after {looks} looks",
-                next_step="run again in a minute, or with a longer --check-timeout",
-            )
-        time.sleep(min(pause, seconds_left()))
+            raise _not_ready(subject, looks)
+        time.sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE_S)
 
 
@@ -95,6 +97,13 @@ def read_report(subject: str, content: bytes) -> tuple[Mapping[str, str], ...]:
     if len({row["arn"] for row in read}) != len(read):
         raise Malformed(f"{subject}: the credential report has a user twice")
     return read
+
+
+def _not_ready(subject: str, looks: int) -> TimedOut:
+    return TimedOut(
+        f"{subject}: the credential report was not ready after {looks} looks",
+        next_step="run again in a minute, or with a longer --check-timeout",
+    )
 
 
 def _look(ask: Callable[[str], Mapping[str, Any]]) -> bytes | None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from quub_audit.connectors.base import DEADLINE, Deadline
+from quub_audit.connectors.base import DEADLINE, QUESTION_TIMEOUT_S, Deadline
 from quub_audit.connectors.http import HttpConnector
 from quub_audit.errors import Malformed, NotTls, TimedOut, Unreachable
 from quub_audit.facts.http import HttpAnswer, Reach
@@ -51,7 +51,7 @@ def test_a_body_of_countless_empty_gzip_members_takes_no_time(http: HttpConnecto
         got = http.get(endpoint_at(server, ""))
 
     assert (got.body, got.is_truncated) == ("", True)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < QUESTION_TIMEOUT_S
 
 
 @pytest.mark.parametrize("coding", ["br", "zstd", "no-such", "gzip, gzip, gzip"])
@@ -205,7 +205,7 @@ def test_a_server_that_is_silent_or_trickles_is_timed_out_as_a_whole(
     ):
         http.get(endpoint_at(server, ""))
 
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < QUESTION_TIMEOUT_S
     assert raised.value.next_step
 
 
@@ -218,7 +218,7 @@ def test_a_plain_port_that_answers_nothing_is_timed_out_and_no_refusal(http: Htt
 
 
 def test_a_handshake_that_is_never_answered_is_timed_out(http: HttpConnector, short_check: None) -> None:
-    with serve(Visit.stall, reads_head=False) as server, pytest.raises(TimedOut, match=r"answered nothing in 2\.0 s"):
+    with serve(Visit.stall, reads_head=False) as server, pytest.raises(TimedOut, match=r"answered nothing in \d\.\d s"):
         http.get(endpoint_at(server, ""))
 
 
@@ -240,7 +240,7 @@ def test_the_end_of_the_run_ends_a_trickling_answer(http: HttpConnector, names: 
     finally:
         DEADLINE.reset(token)
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < QUESTION_TIMEOUT_S
 
 
 # Ports that are not what they were taken for

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quub_audit.connectors.base import DEADLINE, Deadline, Ledger
+from quub_audit.connectors.base import DEADLINE, QUESTION_TIMEOUT_S, Deadline, Ledger
 from quub_audit.connectors.redis_server import RedisConnector
 from quub_audit.connectors.redis_wire import Wire
 from quub_audit.errors import Denied, Malformed, NotTls, Reportable, Throttled, TimedOut, Unreachable, Unsupported
@@ -90,7 +90,7 @@ def test_a_list_that_announces_more_than_comes_ends_with_the_time() -> None:
     with saying(b"*1000\r\n:1\r\n", b"") as peer, pytest.raises(TimedOut):
         look(peer, seconds=1.5)
 
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < QUESTION_TIMEOUT_S
 
 
 def test_a_server_that_drips_is_given_up_in_time() -> None:
@@ -107,7 +107,7 @@ def test_a_server_that_drips_is_given_up_in_time() -> None:
             look(peer, seconds=1.0)
         stop.set()
 
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < QUESTION_TIMEOUT_S
 
 
 def test_a_silent_server_is_given_up_in_time() -> None:
@@ -206,7 +206,7 @@ def test_a_scan_that_never_ends_is_ended() -> None:
         found = RedisConnector((cache,), Ledger(), Redactor()).sample(cache, keys=10)
 
     assert (found.keys, found.total_keys) == (0, 5)
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < QUESTION_TIMEOUT_S
 
 
 @given(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from quub_audit.connectors.base import DEADLINE, Deadline, Ledger
+from quub_audit.connectors.base import DEADLINE, QUESTION_TIMEOUT_S, Deadline, Ledger
 from quub_audit.connectors.codec import decode, encode
 from quub_audit.connectors.names import split_host_port
 from quub_audit.connectors.tcp import TcpConnector, is_connected_to_itself
@@ -25,8 +25,8 @@ def tcp() -> TcpConnector:
 
 @pytest.fixture
 def short_check() -> Iterator[None]:
-    """A check that has two seconds left."""
-    token = DEADLINE.set(Deadline(2.0))
+    """A check that has three seconds left."""
+    token = DEADLINE.set(Deadline(3.0))
     yield
     DEADLINE.reset(token)
 
@@ -66,7 +66,7 @@ def test_a_port_that_does_not_answer_is_filtered_within_the_time(tcp: TcpConnect
     with silent_port() as place:
         assert tcp.reach(*split_host_port(place, 0)) is Reach.FILTERED
 
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < QUESTION_TIMEOUT_S
 
 
 def test_silence_that_was_too_short_to_tell_is_no_filter(tcp: TcpConnector) -> None:
