@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 import inspect
-import textwrap
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -26,15 +27,34 @@ def field_docs(model: type[BaseModel]) -> Mapping[str, str]:
     return {name: found[name] for name in model.model_fields if name in found}
 
 
-def _below_fields(cls: type) -> dict[str, str]:
+def _below_fields(cls: type) -> Mapping[str, str]:
     try:
-        source = textwrap.dedent(inspect.getsource(cls))
-    except (OSError, TypeError):
+        source = inspect.getsource(sys.modules[cls.__module__])
+    except (KeyError, OSError, TypeError):
         return {}
-    (definition,) = ast.parse(source).body
-    said = {}
-    for above, below in pairwise(definition.body if isinstance(definition, ast.ClassDef) else ()):
+    return _by_class(source).get(cls.__qualname__, {})
+
+
+@lru_cache(maxsize=64)
+def _by_class(source: str) -> Mapping[str, Mapping[str, str]]:
+    """For each class of a module, by its qualified name. Read once: a look for one class is a look through them all."""
+    return dict(_classes(ast.parse(source), ""))
+
+
+def _classes(node: ast.AST, prefix: str) -> Iterator[tuple[str, Mapping[str, str]]]:
+    for below in ast.iter_child_nodes(node):
+        match below:
+            case ast.ClassDef(name=name, body=body):
+                yield f"{prefix}{name}", dict(_said(body))
+                yield from _classes(below, f"{prefix}{name}.")
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                yield from _classes(below, f"{prefix}{name}.<locals>.")
+            case ast.stmt():
+                yield from _classes(below, prefix)
+
+
+def _said(body: Sequence[ast.stmt]) -> Iterator[tuple[str, str]]:
+    for above, below in pairwise(body):
         match above, below:
             case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
-                said[name] = inspect.cleandoc(text)
-    return said
+                yield name, inspect.cleandoc(text)

@@ -6,6 +6,7 @@ What was expected is read from the model's JSON Schema, so that editors and mess
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -47,7 +48,7 @@ def note(
     error: ValidationError, model: type[BaseModel], node: Node, mistakes: Mistakes, *, called: Naming = tuple
 ) -> None:
     """Say each problem of `error` in words, at its place below `node`."""
-    schema = model.model_json_schema()
+    schema = _schema_of(model)
     known = mistakes.places
     problems = error.errors(include_url=False, include_input=False)
     for problem in problems[: 2 * MISTAKES_SHOWN]:
@@ -61,6 +62,11 @@ def note(
             continue  # an unset variable, a credential: what else is wrong with the value tells nothing more
         place = spot.key_place if problem["type"] == "extra_forbidden" else spot.place
         mistakes.add(place, called(spot.steps), spot.explain(problem["type"], problem["msg"], context))
+
+
+@cache
+def _schema_of(model: type[BaseModel]) -> Schema:
+    return model.model_json_schema()
 
 
 def _is_above_another(location: Steps, problems: Sequence[ErrorDetails]) -> bool:

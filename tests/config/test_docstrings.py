@@ -38,3 +38,18 @@ def test_a_class_without_source_says_nothing() -> None:
     made = type("Made", (BaseModel,), {"__annotations__": {"a": int}, "__module__": "nowhere"})
 
     assert field_docs(made) == {}
+
+
+class Outer:
+    class Inner(BaseModel):
+        third: int = 3
+        """Of the one within."""
+
+
+def test_a_class_within_another_or_within_a_function_is_found_too() -> None:
+    class Local(Base):
+        silent: int = 5
+        """No longer silent."""
+
+    assert field_docs(Outer.Inner) == {"third": "Of the one within."}
+    assert field_docs(Local) == {"first": "Of the base,\nin two lines.", "silent": "No longer silent."}

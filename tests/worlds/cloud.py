@@ -10,6 +10,7 @@ import urllib.request
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import boto3
@@ -55,6 +56,7 @@ class Cloud:
     environ: dict[str, str] = field(default_factory=lambda: dict(KEYS))
     """What the audit finds in the process environment."""
     is_enforcing: bool = False
+    _clients: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False, compare=False)
 
     def account(self, name: str = "prod", **changes: Any) -> Account:
         """The target as an environment would declare it."""
@@ -76,19 +78,25 @@ class Cloud:
         return f"arn:aws:iam::{self.account_id}:role/operator"
 
     def client(self, service: str, region: str = REGION) -> Any:
-        """A client of the operator; what it may do is never limited."""
+        """A client of the operator; what it may do is never limited. Made once: each takes as long as many requests."""
+        if (service, region) not in self._clients:
+            build: Any = boto3.client
+            self._clients[service, region] = build(
+                service, endpoint_url=self.address, region_name=region, **self._operator_keys
+            )
+        return self._clients[service, region]
+
+    @cached_property
+    def _operator_keys(self) -> Mapping[str, str]:
         build: Any = boto3.client
         keys = {"aws_access_key_id": "operator", "aws_secret_access_key": "operator"}
         sts = build("sts", endpoint_url=self.address, region_name=REGION, **keys)
         credentials = sts.assume_role(RoleArn=self._role_arn, RoleSessionName="operator")["Credentials"]
-        return build(
-            service,
-            endpoint_url=self.address,
-            region_name=region,
-            aws_access_key_id=credentials["AccessKeyId"],
-            aws_secret_access_key=credentials["SecretAccessKey"],
-            aws_session_token=credentials["SessionToken"],
-        )
+        return {
+            "aws_access_key_id": credentials["AccessKeyId"],
+            "aws_secret_access_key": credentials["SecretAccessKey"],
+            "aws_session_token": credentials["SessionToken"],
+        }
 
     def allow_only(self, *actions: str) -> None:
         """From now on the audit comes as a user that may do `actions` and nothing else."""

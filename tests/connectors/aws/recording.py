@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import threading
-import time
 import urllib.parse
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Recording:
     """What came, in order."""
 
-    def __init__(self, behind: str, delay_s: float) -> None:
+    def __init__(self, behind: str, go_on: threading.Event | None) -> None:
         self.operations: list[str] = []
         self.parameters: list[dict[str, list[str]]] = []
         self.user_agents: set[str] = set()
@@ -29,7 +28,8 @@ class Recording:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 outer.user_agents.add(self.headers.get("User-Agent", ""))
                 outer.note(self.path, self.headers.get("X-Amz-Target", ""), body, self.command)
-                time.sleep(delay_s)
+                if go_on is not None:
+                    go_on.wait(timeout=60)
                 connection = http.client.HTTPConnection(host, timeout=30)
                 headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
                 connection.request(self.command, self.path, body=body, headers=headers)
@@ -66,9 +66,9 @@ class Recording:
 
 
 @contextlib.contextmanager
-def recording(behind: str, *, delay_s: float = 0.0) -> Iterator[Recording]:
-    """Everything that comes is passed on to `behind`, after a pause."""
-    server = Recording(behind, delay_s)
+def recording(behind: str, *, go_on: threading.Event | None = None) -> Iterator[Recording]:
+    """Everything that comes is passed on to `behind`, once it may go on."""
+    server = Recording(behind, go_on)
     server.http.daemon_threads = True
     thread = threading.Thread(target=server.http.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

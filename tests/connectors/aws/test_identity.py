@@ -192,18 +192,20 @@ def test_the_ledger_holds_the_identity_and_no_credential(cloud: Cloud, connect: 
 def test_a_wait_for_the_identity_ends_by_the_deadline_of_the_one_who_waits(
     cloud: Cloud, connect: Connect, deadline: Any
 ) -> None:
-    with recording(cloud.address, delay_s=2.0) as peer:
+    go_on = threading.Event()
+    with recording(cloud.address, go_on=go_on) as peer:
         account = cloud.account(endpoint_url=peer.address)
         connector = connect(account, environ=cloud.environ)
         errors: list[Reportable] = []
         first = threading.Thread(target=lambda: connector.ask("iam.ListUsers", region=account.home))
         first.start()
         peer.wait_for_first()
-        deadline(0.3)
+        deadline(1.5)
         try:
             connector.ask("sns.ListTopics", region=account.home)
         except Reportable as error:
             errors.append(error)
+        go_on.set()
         first.join(timeout=30)
 
     assert "identity of the credentials was not known in time" in errors[0].message
