@@ -173,9 +173,13 @@ def status_of(answer: Mapping[str, Any]) -> int:
     return status if isinstance(status, int) else 0
 
 
+PASSING = frozenset({500, 502, 503, 504})
+"""Statuses of a server that may answer a moment later."""
+
+
 def may_be_retried(error: Reportable, status: int) -> bool:
     """Whether the same question may be answered a moment later."""
-    return isinstance(error, Throttled) or (isinstance(error, Unreachable) and status in (500, 502, 503, 504))
+    return isinstance(error, Throttled) or (isinstance(error, Unreachable) and status in PASSING)
 
 
 def check_answer(asked_subject: str, model: Any, status: int, body: bytes) -> None:
@@ -183,15 +187,17 @@ def check_answer(asked_subject: str, model: Any, status: int, body: bytes) -> No
 
     Its parsers make an empty answer of HTML and of JSON that broke off; nobody must take that for "there is none".
 
-    Raises Unsupported for an HTML page and a redirect, Malformed for what cannot be read, Wordless.
+    Raises Unsupported for an HTML page and a redirect, Malformed for what cannot be read, Wordless; Retryable for the
+    page of a server that is busy: the fronts of AWS, and proxies, have no other words for it.
     """
     question = f"{model.service_model.service_name}.{model.name}"
     start = body[:512].lstrip().lower()
     if start.startswith((b"<!doctype html", b"<html")):
-        raise Unsupported(
-            f"{asked_subject}: {question} was answered with {status} and an HTML page, which is no answer of AWS",
-            next_step="look what stands at the endpoint; an emulator may not know this operation",
-        )
+        said = f"{asked_subject}: {question} was answered with {status} and an HTML page, which is no answer of AWS"
+        next_step = "look what stands at the endpoint; an emulator may not know this operation"
+        if status in PASSING:
+            raise Retryable(Unreachable(said, next_step=next_step))
+        raise Unsupported(said, next_step=next_step)
     if 300 <= status < 400 and model.service_model.service_name != "s3":  # botocore follows S3 to a bucket's region
         raise Unsupported(
             f"{asked_subject}: {question} was answered with {status}, a redirect, which is not followed",

@@ -132,28 +132,29 @@ def _make_server() -> Any:
         def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002  the base class's own name
             pass
 
-    app = filled(_one_at_first(DomainDispatcherApplication(create_backend_app)))
+    app = filled(one_at_first(DomainDispatcherApplication(create_backend_app)))
     server = ThreadedWSGIServer("127.0.0.1", 0, app, handler=Silent)
     server.daemon_threads = False
     return server
 
 
-def _one_at_first(app: App) -> App:
-    """`app`, whose first requests to each service wait for one another.
+def one_at_first(app: App) -> App:
+    """`app`, whose first requests to each service, and below each path, wait for one another.
 
-    The emulator imports a service when it is first asked, and two such imports at once see each other half done.
+    The emulator imports a service when it is first asked, and two such imports at once see each other half done. It
+    makes its routes then too, by `ast.parse`, which fails in two threads at once (CPython 3.11, gh-106905).
     """
-    known: set[str] = set()
+    known: set[tuple[str, str]] = set()
     alone = threading.Lock()
 
     def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         scope = _SERVICE.search(environ.get("HTTP_AUTHORIZATION", ""))
-        service = scope[1] if scope else ""
-        if service in known:
+        place = (scope[1] if scope else "", environ.get("PATH_INFO", "").lstrip("/").partition("/")[0])
+        if place in known:
             return app(environ, start)
         with alone:
             answered = app(environ, start)
-            known.add(service)
+            known.add(place)
         return answered
 
     return answer

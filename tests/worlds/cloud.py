@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import secrets
+import threading
 import urllib.request
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,8 +15,10 @@ from functools import cached_property
 from typing import Any
 
 import boto3
-from moto.server import ThreadedMotoServer
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
 
+from quub_audit.demo.emulator import one_at_first
 from quub_audit.model.environment import Account, Environment, Quub, Region, SecretReference
 
 REGION = "eu-central-1"
@@ -25,13 +28,21 @@ KEYS = {"AWS_ACCESS_KEY_ID": "quub", "AWS_SECRET_ACCESS_KEY": "audit"}
 @contextlib.contextmanager
 def emulated_cloud() -> Iterator[str]:
     """The address of a server on a free port of 127.0.0.1, stopped at exit."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
+    app = one_at_first(DomainDispatcherApplication(create_backend_app))
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Silent)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
     try:
-        host, port = server.get_host_and_port()
-        yield f"http://{host}:{port}"
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
-        server.stop()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class _Silent(MotoRequestHandler):
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002  the base class's own name
+        pass
 
 
 @dataclass(frozen=True)

@@ -262,7 +262,6 @@ def test_a_thing_that_is_there_is_found(cloud: Cloud, aws: AwsConnector) -> None
         ("rds", {}, "rds is unknown"),
         ("rds.DescribeDBInstances", {"Wrong": 1}, "does not take these parameters"),
         ("iam.GetRole", {}, 'does not take these parameters: .*"RoleName"'),
-        ("accessanalyzer.ListAnalyzers", {}, "an HTML page"),
     ],
 )
 def test_a_question_that_does_not_exist_is_unsupported(
@@ -270,3 +269,10 @@ def test_a_question_that_does_not_exist_is_unsupported(
 ) -> None:
     with pytest.raises(Unsupported, match=text):
         aws.ask(question, region=cloud.account().regions[0], **parameters)
+
+
+def test_an_emulator_that_breaks_on_a_question_is_said_to_be_one(cloud: Cloud, aws: AwsConnector) -> None:
+    with pytest.raises(Unreachable, match="answered with 500 and an HTML page") as raised:
+        aws.ask("accessanalyzer.ListAnalyzers", region=cloud.account().regions[0])
+
+    assert "an emulator may not know this operation" in raised.value.next_step

@@ -199,7 +199,7 @@ HTML = b"<!DOCTYPE html><html><body>Welcome</body></html>"
     [
         ("rds.DescribeDBInstances", Say(body=HTML), Unsupported, "200 and an HTML page"),
         ("rds.DescribeDBInstances", Say(404, HTML), Unsupported, "404 and an HTML page"),
-        ("rds.DescribeDBInstances", Say(500, HTML), Unsupported, "500 and an HTML page"),
+        ("rds.DescribeDBInstances", Say(500, HTML), Unreachable, "500 and an HTML page"),
         ("secretsmanager.ListSecrets", Say(body=HTML), Unsupported, "200 and an HTML page"),
         ("lambda.ListFunctions", Say(body=b"  <html></html>"), Unsupported, "200 and an HTML page"),
         ("s3.ListBuckets", Say(body=HTML), Unsupported, "200 and an HTML page"),
@@ -288,9 +288,9 @@ def test_a_redirect_is_not_followed_and_no_signature_is_sent_elsewhere(ask: Call
     assert other.seen == []
 
 
-def test_two_times_503_and_then_an_answer_is_an_answer_of_three_attempts(connect: Connect) -> None:
+@pytest.mark.parametrize("busy", [Say(503, error_xml("ServiceUnavailable")), Say(502, HTML)], ids=["xml", "html"])
+def test_two_times_busy_and_then_an_answer_is_an_answer_of_three_attempts(connect: Connect, busy: Say) -> None:
     ledger = Ledger()
-    busy = Say(503, error_xml("ServiceUnavailable"))
     asked: dict[Any, int] = {}
     token = ASKED.set(asked)
     try:
