@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
+from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
 from websockets.typing import Origin, Subprotocol
@@ -57,9 +58,13 @@ def sockets(
         seen.requests.append(request)
         return connection.respond(status, "no\n") if status else None
 
+    talks: list[threading.Thread] = []
+
     def talk(connection: ServerConnection) -> None:
+        talks.append(threading.current_thread())
         if pushes:
-            connection.send(pushes)
+            with contextlib.suppress(ConnectionClosed):  # whoever was asked may have said all, and gone
+                connection.send(pushes)
         for _ in connection:
             pass
         seen.closed_with.append(connection.close_code)
@@ -82,7 +87,8 @@ def sockets(
         yield seen
     finally:
         server.shutdown()
-        thread.join(timeout=10)
+        for each in (thread, *talks):
+            each.join(timeout=10)
 
 
 def answering(trust: ssl.SSLContext, make: Callable[[bytes], bytes], *, then_close: bool = False) -> tls.Behaviour:
