@@ -15,8 +15,8 @@ from functools import cached_property
 from typing import Any
 
 import boto3
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
-from werkzeug.serving import make_server
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from quub_audit.demo.emulator import one_at_first
 from quub_audit.model.environment import Account, Environment, Quub, Region, SecretReference
@@ -40,7 +40,7 @@ def emulated_cloud() -> Iterator[str]:
         server.server_close()
 
 
-class _Silent(MotoRequestHandler):
+class _Silent(WSGIRequestHandler):
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002  the base class's own name
         pass
 
